@@ -1,0 +1,1 @@
+"""AWS and HTTP made boring. Knows nothing about credit."""

@@ -1,0 +1,1 @@
+"""Who calls: a verified Cognito token → `Caller`. There is no way to turn verification off."""

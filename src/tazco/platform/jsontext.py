@@ -1,0 +1,87 @@
+"""JSON at the edges: numbers are read as integers or decimals and written as literals; no float anywhere."""
+
+import dataclasses
+import json
+import typing
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from typing import Any, NoReturn
+
+import orjson
+
+from tazco.kernel.clock import to_text
+from tazco.kernel.events import Event
+from tazco.kernel.money import Money, to_literal
+from tazco.platform.codec import camel_case
+
+Amount = orjson.Fragment
+"""Money on its way out: a JSON number literal in whole units."""
+
+
+class Malformed(Exception):
+    """The bytes are no JSON object; the message names the fault without quoting the input."""
+
+
+def amount(money: Money) -> Amount:
+    """Minor units → the number that the wire shows: 120050 → `1200.5`."""
+    return orjson.Fragment(to_literal(money))
+
+
+def encode(value: Any) -> bytes:
+    """Compact UTF-8 JSON of dicts, lists, strings, integers, booleans and `Amount`s."""
+    return orjson.dumps(value)
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """A JSON object with decimals instead of floats; raise `Malformed` for anything else."""
+    try:
+        value = json.loads(raw.decode("utf-8"), parse_float=Decimal, parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        raise Malformed("the body is not UTF-8") from None
+    except RecursionError:
+        raise Malformed("the body is nested too deeply") from None
+    except (ValueError, ArithmeticError):
+        raise Malformed("the body is not valid JSON") from None
+    if not isinstance(value, dict):
+        raise Malformed("the body must be a JSON object")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _writer(hint: Any) -> Callable[[Any], Any]:
+    arms = [arm for arm in typing.get_args(hint) if arm is not type(None)] or [hint]
+    if arms[0] is Money:
+        return amount
+    if arms[0] is datetime:
+        return to_text
+    if isinstance(arms[0], type) and issubclass(arms[0], Enum):
+        return lambda member: member.value
+    return _unchanged
+
+
+@cache
+def _payload_fields(event_type: type[Event]) -> tuple[tuple[str, str, Callable[[Any], Any]], ...]:
+    hints = typing.get_type_hints(event_type)
+    return tuple(
+        (field.name, event_type.wire_names.get(field.name, camel_case(field.name)), _writer(hints[field.name]))
+        for field in dataclasses.fields(event_type)
+    )
+
+
+def payload(event: Event) -> Mapping[str, Any]:
+    """The payload of an event as the contract spells it; absent values are left out."""
+    return {
+        key: write(value)
+        for name, key, write in _payload_fields(type(event))
+        if (value := getattr(event, name)) is not None
+    }

@@ -1,0 +1,85 @@
+"""Leases: one holder at a time, for a while; kept beside the streams because both are rows without an aggregate."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from tazco.kernel.clock import Clock
+from tazco.kernel.record import Record
+from tazco.platform.database import Database
+from tazco.platform.outbox import STREAMS
+from tazco.platform.tables import Get, Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease(Record):
+    """Who holds what until when; `until_ms` is in epoch milliseconds."""
+
+    entity_key: str
+    owner: str
+    until_ms: int
+
+
+LEASES: Final = Table(name=STREAMS.name, record=Lease, partition=STREAMS.partition, ledger=False)
+PREFIX: Final = "lease#"
+
+
+@dataclass(slots=True)
+class Leases:
+    """Takes, renews and gives back leases. Correctness never rests on a lease alone: a slow holder may outlive it."""
+
+    database: Database
+    clock: Clock
+
+    async def take(self, name: str, owner: str, length: timedelta) -> bool:
+        """Take or renew the lease for `length` from now; False while somebody else holds it."""
+        now = self.clock()
+        lease = Lease(entity_key=PREFIX + name, owner=owner, until_ms=_epoch_ms(now.timestamp() + length.total_seconds()))
+        return await self.database.write(
+            LEASES,
+            lease,
+            condition="attribute_not_exists(#p) OR untilMs < :now OR #o = :me",
+            names={"#o": "owner"},
+            values={":now": {"N": str(_epoch_ms(now.timestamp()))}, ":me": {"S": owner}},
+        )
+
+    async def give_back(self, name: str, owner: str) -> None:
+        """End the lease if it is still ours."""
+        lease = Lease(entity_key=PREFIX + name, owner=owner, until_ms=0)
+        await self.database.write(
+            LEASES, lease, condition="#o = :me", names={"#o": "owner"}, values={":me": {"S": owner}}
+        )
+
+    async def held(self, name: str) -> bool:
+        """Somebody holds the lease now."""
+        (lease,) = await self.database.read(Get(LEASES, (PREFIX + name,)))
+        return lease is not None and lease.until_ms >= _epoch_ms(self.clock().timestamp())
+
+
+def _epoch_ms(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+MAINTENANCE: Final = "cleanup"
+MAINTENANCE_CACHE_SECONDS: Final = 1.0
+
+
+@dataclass(slots=True)
+class Maintenance:
+    """Whether a cleanup is running anywhere; looked up at most once a second and process."""
+
+    leases: Leases
+    _seen: tuple[float, bool] = field(default=(float("-inf"), False))
+
+    async def running(self) -> bool:
+        """A cleanup holds its lease, as of at most a second ago."""
+        now = self.leases.clock().timestamp()
+        looked_at, running = self._seen
+        if not 0 <= now - looked_at < MAINTENANCE_CACHE_SECONDS:
+            running = await self.leases.held(MAINTENANCE)
+            self._seen = (now, running)
+        return running
+
+    def note(self, *, running: bool) -> None:
+        """This process starts or ends a cleanup itself."""
+        self._seen = (self.leases.clock().timestamp(), running)

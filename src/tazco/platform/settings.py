@@ -1,0 +1,139 @@
+"""Settings: the environment, read once at start. A missing or contradictory value refuses to start and names the variable."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from tazco.platform.cloud import Cloud
+
+CURSOR_SECRET_BYTES_MIN: Final = 32
+PREFIX: Final = "TAZCO_"
+DOTENV: Final = Path(".env")
+
+Texts = Annotated[tuple[str, ...], NoDecode]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+
+
+class BadSettings(Exception):
+    """One or more environment variables are missing or wrong; the message names each with the cure."""
+
+
+class Settings(BaseSettings):
+    """What is fixed while the program runs. Lists are comma-separated."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=DOTENV, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    env: Literal["development", "production"] = "development"
+    host: str = "127.0.0.1"
+    port: int = Field(default=3000, ge=1, le=65535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    table_prefix: str = Field(default="tazco-", pattern=r"^[A-Za-z0-9_.-]{0,100}$")
+    ssm_prefix: str = Field(default="/tazco/financial-api", pattern=r"^(/[A-Za-z0-9_.-]+){1,10}$")
+    policy_refresh_seconds: float = Field(default=30, ge=1, le=3600)
+    event_bus: str = Field(default="tazco-financial-events", min_length=1)
+    event_source: str = Field(default="tazco.financial-api", min_length=1)
+    cognito_user_pool_id: str = Field(min_length=1)
+    cognito_client_ids: Texts = Field(min_length=1)
+    cognito_issuer: str | None = None
+    cognito_jwks_url: str | None = None
+    cursor_secrets: Secrets = Field(min_length=1)
+    cors_allowed_origins: Texts | None = None
+    trusted_proxy_hops: int = Field(default=0, ge=0, le=10)
+    max_body_bytes: int = Field(default=65_536, ge=1_024, le=10_485_760)
+    webhook_max_body_bytes: int = Field(default=3_145_728, ge=1_024, le=10_485_760)
+    request_timeout_seconds: float = Field(default=10, ge=0.1, le=300)
+    cleanup_enabled: bool = True
+    whatsapp_provider: Literal["meta", "wppconnect"] = "meta"
+    whatsapp_meta_base_url: str = "https://graph.facebook.com"
+    whatsapp_meta_api_version: str = Field(default="v25.0", pattern=r"^v\d{1,3}\.\d{1,3}$")
+    whatsapp_meta_phone_number_id: str | None = None
+    whatsapp_meta_access_token: SecretStr | None = None
+    whatsapp_meta_app_secrets: Secrets = ()
+    whatsapp_meta_verify_token: SecretStr | None = None
+    wpp_base_url: str | None = None
+    wpp_secret_key: SecretStr | None = None
+    wpp_webhook_secret: SecretStr | None = None
+    wpp_session: str = "tazco-financial-api"
+
+    @field_validator("cognito_client_ids", "cors_allowed_origins", "cursor_secrets", "whatsapp_meta_app_secrets", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("cursor_secrets")
+    @classmethod
+    def _long_enough(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(secret.get_secret_value().encode()) < CURSOR_SECRET_BYTES_MIN for secret in secrets):
+            raise ValueError(f"each secret needs at least {CURSOR_SECRET_BYTES_MIN} bytes; make one with: openssl rand -base64 32")
+        return secrets
+
+    @property
+    def production(self) -> bool:
+        """Real people and real money."""
+        return self.env == "production"
+
+    @cached_property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """Origins that a browser may call from; `*` reflects any, the default outside production."""
+        if self.cors_allowed_origins is not None:
+            return self.cors_allowed_origins
+        return () if self.production else ("*",)
+
+    def issuer(self, region: str) -> str:
+        """The `iss` that tokens must carry."""
+        return self.cognito_issuer or f"https://cognito-idp.{region}.amazonaws.com/{self.cognito_user_pool_id}"
+
+    def jwks_url(self, region: str) -> str:
+        """Where the pool publishes its keys."""
+        return self.cognito_jwks_url or f"{self.issuer(region)}/.well-known/jwks.json"
+
+    def missing_whatsapp_credentials(self) -> tuple[str, ...]:
+        """The variables that the chosen provider still lacks; empty when it is complete."""
+        needed = {
+            "meta": {
+                "TAZCO_WHATSAPP_META_PHONE_NUMBER_ID": self.whatsapp_meta_phone_number_id,
+                "TAZCO_WHATSAPP_META_ACCESS_TOKEN": self.whatsapp_meta_access_token,
+                "TAZCO_WHATSAPP_META_APP_SECRETS": self.whatsapp_meta_app_secrets,
+                "TAZCO_WHATSAPP_META_VERIFY_TOKEN": self.whatsapp_meta_verify_token,
+            },
+            "wppconnect": {
+                "TAZCO_WPP_BASE_URL": self.wpp_base_url,
+                "TAZCO_WPP_SECRET_KEY": self.wpp_secret_key,
+                "TAZCO_WPP_WEBHOOK_SECRET": self.wpp_webhook_secret,
+            },
+        }[self.whatsapp_provider]
+        return tuple(name for name, value in needed.items() if not value)
+
+
+def load_settings(cloud: Cloud) -> Settings:
+    """Read and check the environment (and `.env`); raise `BadSettings` naming every bad variable at once."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        lines = [f"{PREFIX}{str(fault['loc'][0]).upper()}: {_complaint(fault['type'], fault['msg'])}" for fault in error.errors()]
+        raise BadSettings("\n".join(lines)) from None
+    faults = _production_faults(settings, cloud) if settings.production else []
+    if faults:
+        raise BadSettings("\n".join(faults))
+    return settings
+
+
+def _complaint(kind: str, message: str) -> str:
+    return "is required and not set" if kind == "missing" else message
+
+
+def _production_faults(settings: Settings, cloud: Cloud) -> list[str]:
+    faults = [
+        f"AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}: production talks to AWS itself; unset it"
+        for service in ("dynamodb", "events", "sqs", "ssm", "cognito-idp")
+        if cloud.endpoint_override(service)
+    ]
+    if "*" in settings.allowed_origins:
+        faults.append("TAZCO_CORS_ALLOWED_ORIGINS: production needs a list of origins, not *")
+    if urlsplit(settings.jwks_url(cloud.region)).scheme != "https":
+        faults.append("TAZCO_COGNITO_JWKS_URL: production fetches keys over https only")
+    return faults
