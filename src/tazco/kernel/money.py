@@ -45,3 +45,8 @@ def to_literal(money: Money) -> str:
 def ratio_half_up(numerator: int, denominator: int) -> int:
     """`numerator / denominator` rounded half up (towards +∞ on a tie), in integers only; `denominator` > 0."""
     return (2 * numerator + denominator) // (2 * denominator)
+
+
+def to_decimal(money: Money) -> Decimal:
+    """Minor units → an exact decimal in whole units, as people read it."""
+    return Decimal(to_literal(money))

@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import orjson
@@ -34,14 +35,26 @@ TARGETS: Final[Mapping[str, tuple[str, str]]] = {
 THROTTLES: Final = frozenset(
     {
         "ProvisionedThroughputExceededException",
+        "Throttling",
         "ThrottlingException",
         "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
         "RequestLimitExceeded",
         "TooManyRequestsException",
         "LimitExceededException",
     }
 )
-REPEATABLE: Final = THROTTLES | {"TransactionInProgressException", "InternalServerError", "InternalFailure", "ServiceUnavailable"}
+REPEATABLE: Final = frozenset(
+    {
+        "TransactionInProgressException",
+        "InternalServerError",
+        "InternalFailure",
+        "ServiceUnavailable",
+        "RequestTimeout",
+        "RequestTimeoutException",
+    }
+)
 
 
 class AwsError(Exception):
@@ -57,7 +70,12 @@ class AwsError(Exception):
     @property
     def throttled(self) -> bool:
         """The service asks for a slower pace; nothing was done."""
-        return self.code in THROTTLES
+        return self.code in THROTTLES or self.status == HTTPStatus.TOO_MANY_REQUESTS
+
+    @property
+    def repeatable(self) -> bool:
+        """The same request may succeed a little later."""
+        return self.throttled or self.code in REPEATABLE or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class AwsUnreachable(Exception):
@@ -84,7 +102,7 @@ class Call:
 Transport = Callable[[Call, Pool, bytes, float], Awaitable[Reply]]
 
 
-async def over_the_wire(call: Call, pool: Pool, request: bytes, timeout_seconds: float) -> Reply:
+async def over_the_wire(_: Call, pool: Pool, request: bytes, timeout_seconds: float) -> Reply:
     """The real transport."""
     return await pool.exchange(request, timeout_seconds=timeout_seconds)
 
@@ -103,14 +121,16 @@ class Aws:
     _pools: dict[str, Pool] = field(default_factory=dict)
     _signers: dict[str, Signer] = field(default_factory=dict)
 
-    async def call(self, service: str, operation: str, arguments: Mapping[str, Any], *, attempts_max: int = ATTEMPTS_MAX) -> dict[str, Any]:
+    async def call(
+        self, service: str, operation: str, arguments: Mapping[str, Any], *, attempts_max: int = ATTEMPTS_MAX
+    ) -> dict[str, Any]:
         """Send until answered, at most `attempts_max` times with full jitter; raise `AwsError` or `AwsUnreachable`."""
         call = Call(service, operation, orjson.dumps(arguments))
         for attempt in range(1, attempts_max + 1):
             try:
                 return await self._send(call)
             except AwsError as error:
-                if attempt == attempts_max or not (error.code in REPEATABLE or error.status >= 500):
+                if attempt == attempts_max or not error.repeatable:
                     raise
             except WireFailure as failure:
                 if attempt == attempts_max:
@@ -129,16 +149,19 @@ class Aws:
         return self._read(call, reply)
 
     def _read(self, call: Call, reply: Reply) -> dict[str, Any]:
+        status = reply.status
         try:
             body = orjson.loads(reply.body) if reply.body else {}
         except orjson.JSONDecodeError:
-            body = {"message": "the answer is not JSON"}
-            reply = Reply(reply.status if reply.status >= 400 else 502, reply.headers, b"")
-        if reply.status < 400 and isinstance(body, dict):
+            body = None
+        if not isinstance(body, dict):  # a proxy answered, or half of the answer was lost
+            body = {"message": "the answer is not a JSON object"}
+            status = HTTPStatus.BAD_GATEWAY if status == HTTPStatus.OK else status
+        if status == HTTPStatus.OK:
             return body
-        name = str(body.get("__type") or reply.headers.get("x-amzn-errortype") or f"HTTP {reply.status}")
+        name = str(body.get("__type") or reply.headers.get("x-amzn-errortype") or f"HTTP {int(status)}")
         message = str(body.get("message") or body.get("Message") or "")
-        raise AwsError(call.operation, reply.status, name.rsplit("#", 1)[-1].split(":", 1)[0], message, body)
+        raise AwsError(call.operation, status, name.rsplit("#", 1)[-1].split(":", 1)[0], message, body)
 
     def _pool(self, service: str) -> tuple[Pool, Signer]:
         if service not in self._pools:

@@ -42,3 +42,8 @@ class Account(Protocol):
     def disabled(self) -> bool:
         """An operator has closed the account."""
         ...
+
+    @property
+    def email(self) -> str:
+        """Where the person can be reached; empty where unknown."""
+        ...

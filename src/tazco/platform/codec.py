@@ -41,7 +41,11 @@ class _Kind:
 
 
 def _number(attribute: Attribute) -> int:
-    return int(Decimal(attribute["N"]))
+    number = Decimal(attribute["N"])
+    whole = int(number)
+    if whole != number:
+        raise ValueError(f"{number} is not a whole number")
+    return whole
 
 
 TEXT = _Kind(lambda value: {"S": value}, lambda attribute: attribute["S"])

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import orjson
+
 from tazco.kernel.errors import Code, Refused
 from tazco.kernel.record import Record
-from tazco.platform.jsontext import encode
+
 from tazco.platform.tables import Get, Table
 
 ANSWER_LIFE: Final = timedelta(hours=24)
@@ -76,7 +78,7 @@ class Once:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the canonical JSON of what was asked: validated fields, money in minor units, defaults filled."""
-        return hashlib.sha256(encode(self.asked)).hexdigest()
+        return hashlib.sha256(orjson.dumps(self.asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @property
     def row(self) -> Get[StoredAnswer]:

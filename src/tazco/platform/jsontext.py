@@ -31,8 +31,14 @@ def amount(money: Money) -> Amount:
 
 
 def encode(value: Any) -> bytes:
-    """Compact UTF-8 JSON of dicts, lists, strings, integers, booleans and `Amount`s."""
-    return orjson.dumps(value)
+    """Compact UTF-8 JSON of dicts, lists, strings, integers, booleans, decimals and `Amount`s."""
+    return orjson.dumps(value, default=_decimal)
+
+
+def _decimal(value: Any) -> Amount:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(format(value, "f"))
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
@@ -70,7 +76,7 @@ def _writer(hint: Any) -> Callable[[Any], Any]:
 
 
 @cache
-def _payload_fields(event_type: type[Event]) -> tuple[tuple[str, str, Callable[[Any], Any]], ...]:
+def _payload_fields(event_type: Any) -> tuple[tuple[str, str, Callable[[Any], Any]], ...]:
     hints = typing.get_type_hints(event_type)
     return tuple(
         (field.name, event_type.wire_names.get(field.name, camel_case(field.name)), _writer(hints[field.name]))

@@ -22,20 +22,25 @@ class BadSettings(Exception):
     """One or more environment variables are missing or wrong; the message names each with the cure."""
 
 
-class Settings(BaseSettings):
-    """What is fixed while the program runs. Lists are comma-separated."""
+class Names(BaseSettings):
+    """Under which names the resources stand in the account; all that provisioning needs to know."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=DOTENV, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    table_prefix: str = Field(default="tazco-", pattern=r"^[A-Za-z0-9_.-]{0,100}$")
+    ssm_prefix: str = Field(default="/tazco/financial-api", pattern=r"^(/[A-Za-z0-9_.-]+){1,10}$")
+    event_bus: str = Field(default="tazco-financial-events", min_length=1)
+    event_source: str = Field(default="tazco.financial-api", min_length=1)
+
+
+class Settings(Names):
+    """What is fixed while the program runs. Lists are comma-separated."""
 
     env: Literal["development", "production"] = "development"
     host: str = "127.0.0.1"
     port: int = Field(default=3000, ge=1, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    table_prefix: str = Field(default="tazco-", pattern=r"^[A-Za-z0-9_.-]{0,100}$")
-    ssm_prefix: str = Field(default="/tazco/financial-api", pattern=r"^(/[A-Za-z0-9_.-]+){1,10}$")
     policy_refresh_seconds: float = Field(default=30, ge=1, le=3600)
-    event_bus: str = Field(default="tazco-financial-events", min_length=1)
-    event_source: str = Field(default="tazco.financial-api", min_length=1)
     cognito_user_pool_id: str = Field(min_length=1)
     cognito_client_ids: Texts = Field(min_length=1)
     cognito_issuer: str | None = None

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
@@ -28,12 +28,14 @@ class Signer:
 
     service: str
     region: str
-    _key_of: tuple[str, str] = ("", "")
-    _key: bytes = b""
+    _key_of: tuple[str, str] = field(default=("", ""), repr=False)
+    _key: bytes = field(default=b"", repr=False)
 
-    def headers(self, credentials: Credentials, host: str, target: str, content_type: str, body: bytes, now: datetime) -> dict[str, str]:
-        """The headers of a signed `POST /` with `X-Amz-Target`; `now` is an aware UTC instant."""
-        stamp = now.strftime("%Y%m%dT%H%M%SZ")
+    def headers(
+        self, credentials: Credentials, host: str, target: str, content_type: str, body: bytes, now: datetime
+    ) -> dict[str, str]:
+        """The headers of a signed `POST /` with `X-Amz-Target`; `now` is an aware instant."""
+        stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
         day = stamp[:8]
         names = "content-type;host;x-amz-date"
         canonical = f"content-type:{content_type}\nhost:{host}\nx-amz-date:{stamp}\n"

@@ -5,6 +5,8 @@ import ssl
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,6 +16,7 @@ CONNECT_SECONDS: Final = 1.5
 CONNECTIONS_MAX: Final = 64
 IDLE_SECONDS_MAX: Final = 20.0
 RESPONSE_BYTES_MAX: Final = 20 * 1024 * 1024
+HEAD_BYTES_MAX: Final = 64 * 1024
 
 
 class WireFailure(Exception):
@@ -58,31 +61,38 @@ class Address:
 
 
 class Connection(asyncio.Protocol):
-    """One socket, one exchange at a time; httptools calls the `on_…` methods."""
+    """One socket, one exchange at a time; httptools calls the `on_…` methods.
+
+    An answer must say where it ends (a length or chunks): one that ends with the connection cannot be told from a torn one.
+    Bytes that nobody asked for spoil the connection, so that they can never pass for the answer to a later request.
+    """
 
     def __init__(self, body_bytes_max: int) -> None:
         self.idle_since = 0.0
         self._body_bytes_max = body_bytes_max
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[Reply] | None = None
-        self._reset()
+        self._begin()
 
-    def _reset(self) -> None:
+    def _begin(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
-        self._headers: dict[str, str] = {}
-        self._chunks: list[bytes] = []
-        self._size = 0
+        self._received = 0
+        self.on_message_begin()
 
     @property
     def usable(self) -> bool:
         """Open and not in the middle of an exchange."""
         return self._transport is not None and not self._transport.is_closing() and self._answer is None
 
+    @property
+    def _waiting(self) -> bool:
+        return self._answer is not None and not self._answer.done()
+
     async def exchange(self, request: bytes) -> Reply:
         """Send one request and wait for its whole answer."""
-        if self._transport is None:
+        if self._transport is None or self._transport.is_closing():
             raise WireFailure("the connection is closed", sent=False)
-        self._reset()
+        self._begin()
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         try:
@@ -97,42 +107,68 @@ class Connection(asyncio.Protocol):
             self._transport = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """From asyncio: the socket is open."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """From asyncio: the socket is gone, by either side."""
         self._transport = None
         self._fail(f"the server closed the connection: {exc or 'end of stream'}")
 
     def data_received(self, data: bytes) -> None:
+        """From asyncio: a piece of the answer, or bytes out of turn."""
+        if not self._waiting:
+            self.close()
+            return
+        self._received += len(data)
+        if self._received > 2 * self._body_bytes_max + HEAD_BYTES_MAX:  # twice, because chunks have frames
+            self._fail("the answer is too large, headers and frames counted")
+            return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(f"the answer is not HTTP: {error}")
+
+    def on_message_begin(self) -> None:
+        """From httptools: an answer begins; a second one to the same request is out of turn."""
+        self._headers: dict[str, str] = {}
+        self._chunks: list[bytes] = []
+        self._size = 0
+        if self._answer is not None and self._answer.done():
             self.close()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """From httptools: one whole header."""
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_body(self, chunk: bytes) -> None:
+        """From httptools: a piece of the body, frames removed."""
         self._size += len(chunk)
         if self._size > self._body_bytes_max:
             self._fail(f"the answer is larger than {self._body_bytes_max} bytes")
-            self.close()
-            return
-        self._chunks.append(chunk)
+        else:
+            self._chunks.append(chunk)
 
     def on_message_complete(self) -> None:
+        """From httptools: the answer is whole."""
         status = self._parser.get_status_code()
-        if not self._parser.should_keep_alive() and self._transport is not None:
-            self._transport.close()
-            self._transport = None
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(Reply(status, self._headers, b"".join(self._chunks)))
+        if status < HTTPStatus.OK or self._answer is None or self._answer.done():
+            return  # an interim answer; the real one follows
+        transport = self._transport
+        if transport is not None and (not self._parser.should_keep_alive() or transport.get_write_buffer_size()):
+            self.close()
+        self._answer.set_result(Reply(status, self._headers, b"".join(self._chunks)))
 
     def _fail(self, reason: str) -> None:
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(WireFailure(reason, sent=True))
+        self.close()
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
 @dataclass(slots=True)
@@ -164,29 +200,38 @@ class Pool:
                 return reply
         except TimeoutError as error:
             raise WireFailure(f"no answer from {self.address.authority} in {timeout_seconds:g} s", sent=sent) from error
-        except OSError as error:
-            raise WireFailure(f"{self.address.authority} cannot be reached: {error}", sent=sent) from error
         finally:
             if connection is not None:
                 connection.close()
 
     def _take_idle(self) -> Connection | None:
-        oldest_allowed = asyncio.get_running_loop().time() - IDLE_SECONDS_MAX
+        self._drop_old()
         while self._idle:
             connection = self._idle.pop()
-            if connection.usable and connection.idle_since >= oldest_allowed:
+            if connection.usable:
                 return connection
             connection.close()
         return None
 
+    def _drop_old(self) -> None:
+        oldest_allowed = asyncio.get_running_loop().time() - IDLE_SECONDS_MAX
+        while self._idle and self._idle[0].idle_since < oldest_allowed:
+            self._idle.popleft().close()
+
     async def _connect(self) -> Connection:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(self.body_bytes_max),
-                self.address.host,
-                self.address.port,
-                ssl=ssl.create_default_context() if self.address.tls else None,
-            )
+        loop = asyncio.get_running_loop()
+        deadline = asyncio.timeout(CONNECT_SECONDS)
+        try:
+            async with deadline:
+                _, connection = await loop.create_connection(
+                    lambda: Connection(self.body_bytes_max),
+                    self.address.host,
+                    self.address.port,
+                    ssl=_tls() if self.address.tls else None,
+                )
+        except OSError as error:
+            reason = f"no connection in {CONNECT_SECONDS:g} s" if deadline.expired() else str(error)
+            raise WireFailure(f"{self.address.authority} cannot be reached: {reason}", sent=False) from error
         return connection
 
     def _give_back(self, connection: Connection) -> None:

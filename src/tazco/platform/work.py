@@ -73,6 +73,8 @@ class Work:
     _changes: list[_Change] = field(default_factory=list)
 
     @overload
+    async def read(self) -> tuple[()]: ...
+    @overload
     async def read(self, first: Question[A1], /) -> tuple[A1]: ...
     @overload
     async def read(self, first: Question[A1], second: Question[A2], /) -> tuple[A1, A2]: ...
@@ -110,12 +112,8 @@ class Work:
     def _check(self) -> None:
         self._checked = True
         rows = self._snapshot.rows
-        ecosystem_id = self.origin.caller.ecosystem_id
-        if ecosystem_id:
-            get = self._account_row(ecosystem_id)
-            account = cast("Account | None", rows[get.table.name, get.key])
-            if account is not None and account.disabled:
-                raise AccountDisabled("This account is disabled. Contact support.")
+        if self.account is not None and self.account.disabled:
+            raise AccountDisabled("This account is disabled. Contact support.")
         if self._once:
             stored = cast("StoredAnswer | None", rows[self._once.row.table.name, self._once.row.key])
             if stored is not None and alive(stored, self.now):
@@ -139,9 +137,14 @@ class Work:
         self._changes.append(_Change(table, record, record, (), held=True))
 
     @property
-    def idle(self) -> bool:
-        """Nothing was written."""
-        return not self._changes
+    def account(self) -> Account | None:
+        """The caller's own record as this attempt read it; None for someone who is not registered."""
+        ecosystem_id = self.origin.caller.ecosystem_id
+        if not ecosystem_id:
+            return None
+        assert self._checked, "read first"
+        get = self._account_row(ecosystem_id)
+        return cast("Account | None", self._snapshot.rows[get.table.name, get.key])
 
     def to_commit(self, answer: Answer | None) -> Commit:
         """Everything this attempt wants to write, in the fixed order."""
@@ -267,8 +270,8 @@ def _given_up(last: Conflict | Throttled | None) -> Refused:
 
 
 def _conflict_details(lost: Lost) -> dict[str, Any]:
-    named = {name: value for name, value in lost.key.items() if name == "cardId"}
-    return {**named, "expectedVersion": lost.expected, "actualVersion": lost.actual}
+    named = {"card_id": lost.key["cardId"]} if "cardId" in lost.key else {}
+    return {**named, "expected_version": lost.expected, "actual_version": lost.actual}
 
 
 def as_refusal(error: Exception) -> Refused | None:

@@ -1,0 +1,196 @@
+"""Asking for a card; approving and rejecting."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tazco.audit.commands import record_deed
+from tazco.audit.model import Action, Target
+from tazco.card_requests.events import CardRejected, CardRequested
+from tazco.card_requests.model import (
+    AlreadyDecided,
+    CardRequest,
+    DecisionSource,
+    LimitExceedsPolicy,
+    OwnerDisabled,
+    RequestNotFound,
+)
+from tazco.card_requests.rules import refuse_second_card, refuse_unless_free
+from tazco.card_requests.store import CARD_REQUESTS, named_by_id, request, requests_of
+from tazco.cards.commands import grant_card
+from tazco.cards.model import ApprovedBy, Card
+from tazco.cards.store import cards_of
+from tazco.kernel.ids import CardRequestId, EcosystemId
+from tazco.kernel.money import Money
+from tazco.platform.jsontext import amount
+from tazco.platform.policy import Policy
+from tazco.platform.work import Work
+from tazco.users.model import Tier, User, UserNotFound
+from tazco.users.store import USERS, user
+
+
+def limit_of(tier: Tier, policy: Policy) -> Money:
+    """The highest limit that a tier may have."""
+    limits: Mapping[Tier, Money] = {
+        Tier.HIGH: policy.high_tier_limit,
+        Tier.MEDIUM: policy.medium_tier_limit,
+        Tier.LOW: policy.low_tier_limit,
+    }
+    return limits[tier]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A request after a decision (or still pending), its owner, and the card if one was granted."""
+
+    request: CardRequest
+    owner: User | None
+    card: Card | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCard:
+    """A person asks for a card."""
+
+    ecosystem_id: EcosystemId
+    product_id: str
+
+
+async def request_card(command: RequestCard, work: Work) -> Decided:
+    """Grant a card at once if the score is high enough, otherwise leave the request to an operator."""
+    owner, cards, requests = await work.read(
+        user(command.ecosystem_id), cards_of(command.ecosystem_id), requests_of(command.ecosystem_id)
+    )
+    if owner is None:
+        raise UserNotFound
+    refuse_unless_free(cards, requests, work.policy.cooldown_days, work.now)
+    asked = CardRequest(
+        ecosystem_id=owner.ecosystem_id,
+        request_id=CardRequestId(work.new_id()),
+        product_id=command.product_id,
+        score_at_request=owner.current_score,
+        tier_at_request=owner.tier,
+        created_at=work.now,
+        updated_at=work.now,
+    )
+    event = CardRequested(
+        ecosystem_id=owner.ecosystem_id,
+        request_id=asked.request_id,
+        product_id=asked.product_id,
+        score_at_request=asked.score_at_request,
+        tier_at_request=asked.tier_at_request,
+        created_at=asked.created_at,
+    )
+    if owner.current_score < work.policy.auto_approve_threshold:
+        work.add(CARD_REQUESTS, asked, event)
+        work.change(USERS, owner, owner.holding(owner.active_card_id, asked.request_id, work.now))
+        return Decided(asked, owner)
+    limit = limit_of(owner.tier, work.policy)
+    granted = grant_card(
+        work,
+        owner,
+        cards,
+        request_id=asked.request_id,
+        product_id=asked.product_id,
+        limit=limit,
+        approved_by=ApprovedBy.AUTO,
+    )
+    approved = asked.approve(limit, granted.card_id, DecisionSource.AUTO, None, work.now)
+    work.add(CARD_REQUESTS, approved, event)
+    work.change(USERS, owner, owner.holding(granted.card_id, None, work.now))
+    return Decided(approved, owner, granted)
+
+
+async def _find(request_id: CardRequestId, work: Work) -> EcosystemId:
+    (entries,) = await work.read(named_by_id(request_id))
+    if not entries:
+        raise RequestNotFound
+    return EcosystemId(entries[0]["ecosystemId"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproveRequest:
+    """An operator grants a card."""
+
+    request_id: CardRequestId
+    limit: Money
+
+
+async def approve_request(command: ApproveRequest, work: Work) -> Decided:
+    """Grant the card with the operator's limit, at most that of the owner's present tier."""
+    ecosystem_id = await _find(command.request_id, work)
+    found, owner, cards = await work.read(request(ecosystem_id, command.request_id), user(ecosystem_id), cards_of(ecosystem_id))
+    if found is None:
+        raise RequestNotFound
+    if owner is None:
+        raise UserNotFound
+    if owner.disabled:
+        raise OwnerDisabled
+    if not found.pending:
+        raise AlreadyDecided(found.status)
+    refuse_second_card(cards)
+    maximum = limit_of(owner.tier, work.policy)
+    if command.limit > maximum:
+        raise LimitExceedsPolicy(command.limit, maximum, owner.tier)
+    granted = grant_card(
+        work,
+        owner,
+        cards,
+        request_id=found.request_id,
+        product_id=found.product_id,
+        limit=command.limit,
+        approved_by=ApprovedBy.ADMIN,
+    )
+    approved = found.approve(command.limit, granted.card_id, DecisionSource.ADMIN, work.origin.caller.actor_id, work.now)
+    work.change(CARD_REQUESTS, found, approved)
+    work.change(USERS, owner, owner.holding(granted.card_id, None, work.now))
+    record_deed(
+        work,
+        Action.REQUEST_APPROVED,
+        _target(found),
+        previous={"status": found.status.value},
+        new={"status": approved.status.value, "limit": amount(command.limit), "cardId": granted.card_id},
+        reason="Approved",
+    )
+    return Decided(approved, owner, granted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectRequest:
+    """An operator turns a request down."""
+
+    request_id: CardRequestId
+    reason: str
+
+
+async def reject_request(command: RejectRequest, work: Work) -> Decided:
+    """Turn the request down; the cool-down begins."""
+    ecosystem_id = await _find(command.request_id, work)
+    found, owner = await work.read(request(ecosystem_id, command.request_id), user(ecosystem_id))
+    if found is None:
+        raise RequestNotFound
+    rejected = found.reject(command.reason, DecisionSource.ADMIN, work.origin.caller.actor_id, work.now)
+    event = CardRejected(
+        ecosystem_id=found.ecosystem_id,
+        request_id=found.request_id,
+        product_id=found.product_id,
+        reason=command.reason,
+        source=DecisionSource.ADMIN,
+        admin_id=work.origin.caller.actor_id,
+        score_at_request=found.score_at_request,
+    )
+    work.change(CARD_REQUESTS, found, rejected, event)
+    if owner is not None and owner.open_request_id == found.request_id:
+        work.change(USERS, owner, owner.holding(owner.active_card_id, None, work.now))
+    record_deed(
+        work,
+        Action.REQUEST_REJECTED,
+        _target(found),
+        previous={"status": found.status.value},
+        new={"status": rejected.status.value},
+        reason=command.reason,
+    )
+    return Decided(rejected, owner)
+
+
+def _target(found: CardRequest) -> Target:
+    return Target(type="card-request", id=found.request_id, ecosystem_id=found.ecosystem_id)

@@ -1,0 +1,1 @@
+"""A limit, what is owed, what is left."""

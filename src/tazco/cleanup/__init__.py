@@ -1,0 +1,1 @@
+"""Starting over: everything but the audit is deleted, after a confirmation, by one operator at a time."""

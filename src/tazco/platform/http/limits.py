@@ -1,0 +1,39 @@
+"""Rate limits: counters in windows of a minute, per process; 0 switches one off."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from tazco.kernel.clock import Clock
+from tazco.kernel.errors import TooManyRequests
+
+WINDOW_SECONDS: Final = 60
+NAMES_MAX: Final = 100_000
+
+
+@dataclass(slots=True)
+class Window:
+    """Counts per name in the present minute; all counts are forgotten when the minute is over."""
+
+    clock: Clock
+    _minute: int = 0
+    _counts: dict[str, int] = field(default_factory=dict)
+
+    def count(self, name: str) -> tuple[int, int]:
+        """Count one more; how many in this window, and the epoch second at which it ends."""
+        minute = int(self.clock().timestamp()) // WINDOW_SECONDS
+        if minute != self._minute or len(self._counts) > NAMES_MAX:
+            self._minute, self._counts = minute, {}
+        self._counts[name] = self._counts.get(name, 0) + 1
+        return self._counts[name], (minute + 1) * WINDOW_SECONDS
+
+
+def spend(window: Window, name: str, limit: int) -> Mapping[str, str]:
+    """Count one against `limit` and give the headers that say what is left; refuse when nothing is."""
+    if not limit:
+        return {}
+    count, ends = window.count(name)
+    if count > limit:
+        seconds = max(1, ends - int(window.clock().timestamp()))
+        raise TooManyRequests(f"Too many requests. Retry in {seconds} seconds.", retry_after=seconds)
+    return {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": str(limit - count), "X-RateLimit-Reset": str(ends)}

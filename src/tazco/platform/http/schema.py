@@ -1,0 +1,34 @@
+"""Views that every slice shares: the error envelope and the end of a list."""
+
+from typing import Any
+
+from typing_extensions import NotRequired, TypedDict
+
+
+class ErrorView(TypedDict):
+    """What went wrong: `code` for programs, `message` for people."""
+
+    code: str
+    message: str
+    details: NotRequired[dict[str, Any]]
+
+
+class MetaView(TypedDict):
+    """Which request it was."""
+
+    requestId: str
+    traceId: NotRequired[str]
+
+
+class ErrorEnvelope(TypedDict):
+    """Every error."""
+
+    error: ErrorView
+    meta: MetaView
+
+
+class PaginationView(TypedDict):
+    """Whether a list goes on; `nextCursor` is null exactly when `hasMore` is false."""
+
+    nextCursor: str | None
+    hasMore: bool

@@ -1,0 +1,1 @@
+"""Creditworthiness, and why it moved."""

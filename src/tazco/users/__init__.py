@@ -1,0 +1,1 @@
+"""People: who they are, whether they may act, where their score stands."""

@@ -1,0 +1,78 @@
+"""Where people are, and the questions asked of them."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from tazco.kernel.ids import EcosystemId, Subject
+from tazco.kernel.record import Versioned
+from tazco.platform.database import Database
+from tazco.platform.directory import Known
+from tazco.platform.idempotency import STORED_ANSWERS
+from tazco.platform.tables import EntriesOf, Get, Index, Table
+from tazco.users.model import User
+
+BY_SUBJECT: Final = Index(name="UserByFirebaseUid", partition="firebaseUid")
+BY_EMAIL: Final = Index(name="UserByEmail", partition="email")
+
+USERS: Final = Table(
+    name="users",
+    record=User,
+    partition="ecosystemId",
+    indexes=(BY_SUBJECT, BY_EMAIL),
+    spelling={"subject": "firebaseUid"},
+    derived=lambda user: {"tier": user.tier.value, "firebaseUid": user.subject or None, "email": user.email or None},
+    aggregate="user",
+    wiped_as="users",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding(Versioned):
+    """Which person a subject is. The index that answers this lags; registering twice in a moment must not make two people.
+
+    It stands among the idempotency records because that is what it is: registration happens once per subject.
+    """
+
+    subject: Subject
+    kind: str = "registration"
+    bound_to: EcosystemId
+
+
+BINDINGS: Final = Table(
+    name=STORED_ANSWERS.name,
+    record=Binding,
+    partition=STORED_ANSWERS.partition,
+    sort=STORED_ANSWERS.sort,
+    spelling={"subject": "ecosystemId", "kind": "keyHash"},
+    ledger=False,
+)
+
+
+def user(ecosystem_id: str) -> Get[User]:
+    """The person with this id."""
+    return Get(USERS, (ecosystem_id,))
+
+
+def binding(subject: Subject) -> Get[Binding]:
+    """The person to whom a subject was bound at registration."""
+    return Get(BINDINGS, (subject, "registration"))
+
+
+def named_by_subject(subject: Subject) -> EntriesOf:
+    """Whom the index names under a subject; it may not know the newest yet."""
+    return EntriesOf(USERS, BY_SUBJECT, subject)
+
+
+async def known_by_subject(database: Database, subject: Subject, claimed_ecosystem_id: str | None) -> Known | None:
+    """The person behind a subject: by the index, and where it lags by the binding and by the id that registration would give."""
+    entries, bound, candidate = await database.read(
+        named_by_subject(subject), binding(subject), user(claimed_ecosystem_id or subject)
+    )
+    ids = [entry["ecosystemId"] for entry in entries] + ([bound.bound_to] if bound else [])
+    for ecosystem_id in dict.fromkeys(ids):
+        (person,) = (candidate,) if candidate and candidate.ecosystem_id == ecosystem_id else await database.read(user(ecosystem_id))
+        if person is not None and person.subject == subject:
+            return Known(person.ecosystem_id, person.disabled)
+    if candidate is not None and candidate.subject == subject:
+        return Known(candidate.ecosystem_id, candidate.disabled)
+    return None

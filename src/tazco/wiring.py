@@ -1,0 +1,110 @@
+"""Settings → services: the only place where the parts of the program are made and joined."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+from tazco.kernel.clock import Clock, system_clock
+from tazco.kernel.ids import NewId, Subject
+from tazco.platform.aws import Aws, Transport, over_the_wire
+from tazco.platform.cloud import ChainCredentials, Cloud
+from tazco.platform.database import Database
+from tazco.platform.directory import Directory, Known
+from tazco.platform.health import Check, Health
+from tazco.platform.http.gate import Gate
+from tazco.platform.http.limits import Window
+from tazco.platform.identity import Verifier
+from tazco.platform.ids import new_id
+from tazco.platform.jwks import Jwks
+from tazco.platform.leases import Leases, Maintenance
+from tazco.platform.paging import Cursors
+from tazco.platform.policy import InvalidPolicy, Policy
+from tazco.platform.policy_source import PolicySource
+from tazco.platform.services import Services
+from tazco.platform.settings import Settings
+from tazco.platform.tables import Get
+from tazco.platform.work import Commands
+from tazco.slices import TABLES
+from tazco.users.model import User
+from tazco.users.store import known_by_subject, user
+
+
+def whatsapp_is_complete(settings: Settings, policy: Policy) -> None:
+    """Refuse a policy that wants messages sent while the provider's credentials are missing."""
+    missing = settings.missing_whatsapp_credentials()
+    if policy.notifications_enabled and missing:
+        raise InvalidPolicy(
+            f"whatsapp/notificationsEnabled is true, but {', '.join(missing)} is not set. Set it, or set the parameter to false"
+        )
+
+
+@asynccontextmanager
+async def services(
+    settings: Settings,
+    cloud: Cloud,
+    *,
+    clock: Clock = system_clock,
+    new_id: NewId = new_id,
+    transport: Transport = over_the_wire,
+    report_capacity: bool = False,
+) -> AsyncIterator[Services]:
+    """Everything that serves, started; stopped on leaving. Clock, ids and transport are arguments for tests and the sandbox."""
+    aws = Aws(endpoints=cloud.endpoints(), region=cloud.region, credentials=ChainCredentials(cloud), clock=system_clock, transport=transport)
+    database = Database(aws, settings.table_prefix, report_capacity)
+    policies = PolicySource(aws, settings.ssm_prefix + "/", settings.policy_refresh_seconds, partial(whatsapp_is_complete, settings))
+    jwks = Jwks(settings.jwks_url(cloud.region))
+    leases = Leases(database, clock)
+    maintenance = Maintenance(leases)
+    directory = Directory(partial(_look_up, database), clock)
+    gate = Gate(
+        verifier=Verifier(jwks, settings.issuer(cloud.region), frozenset(settings.cognito_client_ids), system_clock),
+        directory=directory,
+        policy=policies.current,
+        calls=Window(clock),
+        failures=Window(clock),
+    )
+    await policies.start()
+    await jwks.prefetch()
+    try:
+        yield Services(
+            settings=settings,
+            aws=aws,
+            database=database,
+            commands=Commands(database, clock, new_id, policies.current, _account_row, maintenance),
+            gate=gate,
+            cursors=Cursors(tuple(secret.get_secret_value().encode() for secret in settings.cursor_secrets)),
+            policies=policies,
+            leases=leases,
+            maintenance=maintenance,
+            health=Health(_checks(database, jwks, settings), (partial(_policy_warning, policies),)),
+            clock=clock,
+            new_id=new_id,
+            tables=TABLES,
+        )
+    finally:
+        await policies.stop()
+        aws.close()
+
+
+async def _look_up(database: Database, subject: Subject, claimed_ecosystem_id: str | None) -> Known | None:
+    return await known_by_subject(database, subject, claimed_ecosystem_id)
+
+
+def _account_row(ecosystem_id: str) -> Get[User]:
+    return user(ecosystem_id)
+
+
+def _checks(database: Database, jwks: Jwks, settings: Settings) -> Mapping[str, Check]:
+    async def database_answers() -> bool:
+        await database.read(user("health-check"))
+        return True
+
+    async def bus_answers() -> bool:
+        await database.aws.call("events", "DescribeEventBus", {"Name": settings.event_bus}, attempts_max=1)
+        return True
+
+    return {"database": database_answers, "message_stream": bus_answers, "auth_provider": jwks.healthy}
+
+
+async def _policy_warning(policies: PolicySource) -> tuple[str, ...]:
+    return (f"policy: {policies.problem}",) if policies.problem else ()

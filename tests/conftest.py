@@ -1,0 +1,32 @@
+"""What many tests stand on: one embedded cloud for the session, a stage of its own for each module."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tazco.local.embedded import EmbeddedCloud
+from tazco.slices import SUBSCRIPTIONS, TABLES
+from tests.stage import Stage, new_stage
+from tests.world import World, open_world
+
+
+@pytest.fixture(scope="session")
+async def embedded_cloud() -> AsyncIterator[EmbeddedCloud]:
+    """One emulator for all tests, on a free port; nothing is kept."""
+    cloud = EmbeddedCloud(None, port=0)
+    await cloud.start()
+    yield cloud
+    await cloud.stop()
+
+
+@pytest.fixture(scope="module")
+def stage(embedded_cloud: EmbeddedCloud) -> Stage:
+    """All our resources under a prefix of the module's own."""
+    return new_stage(embedded_cloud, TABLES, SUBSCRIPTIONS)
+
+
+@pytest.fixture(scope="module")
+async def world(stage: Stage) -> AsyncIterator[World]:
+    """The application over that stage."""
+    async with open_world(stage) as opened:
+        yield opened

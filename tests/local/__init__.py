@@ -1,0 +1,1 @@
+"""Tests of the laptop: the embedded cloud and what runs beside it."""

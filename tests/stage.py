@@ -1,0 +1,84 @@
+"""A stage: a set of resources of one's own on the embedded cloud, and the settings that point to it."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import SecretStr
+
+from tazco.local.embedded import EmbeddedCloud
+from tazco.platform.cloud import Cloud
+from tazco.platform.messaging import Subscription
+from tazco.platform.provision import Clients, Provisioned, Provisioner
+from tazco.platform.resources import Finding
+from tazco.platform.settings import Names, Settings
+from tazco.platform.tables import Table
+
+CURSOR_SECRET = "a-cursor-secret-of-the-tests-0123456789"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Provisioned resources under a prefix that nobody else has."""
+
+    names: Names
+    provisioned: Provisioned
+    cloud: Cloud
+    clients: Clients
+    url: str
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Every variable that a process of ours needs to run on this stage."""
+        return {
+            **self.cloud.environment,
+            "TAZCO_TABLE_PREFIX": self.names.table_prefix,
+            "TAZCO_SSM_PREFIX": self.names.ssm_prefix,
+            "TAZCO_EVENT_BUS": self.names.event_bus,
+            "TAZCO_EVENT_SOURCE": self.names.event_source,
+            "TAZCO_COGNITO_USER_POOL_ID": self.provisioned.user_pool_id,
+            "TAZCO_COGNITO_CLIENT_IDS": self.provisioned.client_id,
+            "TAZCO_COGNITO_JWKS_URL": self.jwks_url,
+            "TAZCO_CURSOR_SECRETS": CURSOR_SECRET,
+        }
+
+    @property
+    def jwks_url(self) -> str:
+        """Where the pool publishes its keys."""
+        return f"{self.url}/{self.provisioned.user_pool_id}/.well-known/jwks.json"
+
+    def settings(self, **others: Any) -> Settings:
+        """The settings that `environment` gives, without touching the environment of this process."""
+        values = {
+            **self.names.model_dump(),
+            "cognito_user_pool_id": self.provisioned.user_pool_id,
+            "cognito_client_ids": (self.provisioned.client_id,),
+            "cognito_jwks_url": self.jwks_url,
+            "cursor_secrets": (SecretStr(CURSOR_SECRET),),
+            **others,
+        }
+        return Settings(**values)
+
+
+def names_of(prefix: str) -> Names:
+    """Names that collide with nothing outside `prefix`."""
+    return Names(table_prefix=f"{prefix}-", ssm_prefix=f"/{prefix}/api", event_bus=f"{prefix}-events", event_source=f"{prefix}.api")
+
+
+def provisioner(
+    embedded: EmbeddedCloud, names: Names, tables: tuple[Table[Any], ...], subscriptions: tuple[Subscription, ...] = ()
+) -> Provisioner:
+    """Provisioning under `names` on the embedded cloud."""
+    return Provisioner(Clients.of(Cloud.from_mapping(embedded.environment())), names, tables, subscriptions)
+
+
+def new_stage(embedded: EmbeddedCloud, tables: tuple[Table[Any], ...], subscriptions: tuple[Subscription, ...] = ()) -> Stage:
+    """Provision a fresh prefix; about a quarter of a second."""
+    names = names_of(f"t{uuid.uuid4().hex[:12]}")
+    cloud = Cloud.from_mapping(embedded.environment())
+    work = Provisioner(Clients.of(cloud), names, tables, subscriptions)
+    unsettled: list[Finding] = []
+    provisioned = work.apply(lambda finding: None if finding.settled else unsettled.append(finding))
+    assert not unsettled
+    return Stage(names=names, provisioned=provisioned, cloud=cloud, clients=work.clients, url=embedded.url)
