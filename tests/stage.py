@@ -1,5 +1,6 @@
 """A stage: a set of resources of one's own on the embedded cloud, and the settings that point to it."""
 
+import functools
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,19 +67,31 @@ def names_of(prefix: str) -> Names:
     return Names(table_prefix=f"{prefix}-", ssm_prefix=f"/{prefix}/api", event_bus=f"{prefix}-events", event_source=f"{prefix}.api")
 
 
+def reach(embedded: EmbeddedCloud) -> tuple[Cloud, Clients]:
+    """The cloud and its clients, made once for each address: botocore reads megabytes of service models for them."""
+    return _reach(tuple(embedded.environment().items()))
+
+
+@functools.cache
+def _reach(environment: tuple[tuple[str, str], ...]) -> tuple[Cloud, Clients]:
+    cloud = Cloud.from_mapping(dict(environment))
+    return cloud, Clients.of(cloud)
+
+
 def provisioner(
     embedded: EmbeddedCloud, names: Names, tables: tuple[Table[Any], ...], subscriptions: tuple[Subscription, ...] = ()
 ) -> Provisioner:
     """Provisioning under `names` on the embedded cloud."""
-    return Provisioner(Clients.of(Cloud.from_mapping(embedded.environment())), names, tables, subscriptions)
+    _, clients = reach(embedded)
+    return Provisioner(clients, names, tables, subscriptions)
 
 
 def new_stage(embedded: EmbeddedCloud, tables: tuple[Table[Any], ...], subscriptions: tuple[Subscription, ...] = ()) -> Stage:
     """Provision a fresh prefix; about a quarter of a second."""
     names = names_of(f"t{uuid.uuid4().hex[:12]}")
-    cloud = Cloud.from_mapping(embedded.environment())
-    work = Provisioner(Clients.of(cloud), names, tables, subscriptions)
+    cloud, clients = reach(embedded)
+    work = Provisioner(clients, names, tables, subscriptions)
     unsettled: list[Finding] = []
     provisioned = work.apply(lambda finding: None if finding.settled else unsettled.append(finding))
     assert not unsettled
-    return Stage(names=names, provisioned=provisioned, cloud=cloud, clients=work.clients, url=embedded.url)
+    return Stage(names=names, provisioned=provisioned, cloud=cloud, clients=clients, url=embedded.url)

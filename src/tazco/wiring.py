@@ -49,9 +49,17 @@ async def services(
     report_capacity: bool = False,
 ) -> AsyncIterator[Services]:
     """Everything that serves, started; stopped on leaving. Clock, ids and transport are arguments for tests and the sandbox."""
-    aws = Aws(endpoints=cloud.endpoints(), region=cloud.region, credentials=ChainCredentials(cloud), clock=system_clock, transport=transport)
+    aws = Aws(
+        endpoints=cloud.endpoints(),
+        region=cloud.region,
+        credentials=ChainCredentials(cloud),
+        clock=system_clock,
+        transport=transport,
+    )
     database = Database(aws, settings.table_prefix, report_capacity)
-    policies = PolicySource(aws, settings.ssm_prefix + "/", settings.policy_refresh_seconds, partial(whatsapp_is_complete, settings))
+    policies = PolicySource(
+        aws, settings.ssm_prefix + "/", settings.policy_refresh_seconds, partial(whatsapp_is_complete, settings)
+    )
     jwks = Jwks(settings.jwks_url(cloud.region))
     leases = Leases(database, clock)
     maintenance = Maintenance(leases)

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import jwt
@@ -18,6 +18,7 @@ import pytest
 from tazco.local import embedded
 from tazco.local.data_directory import CannotStart, DataFromAnotherVersion, DataInUse
 from tazco.local.embedded import EmbeddedCloud, PortTaken, StoppedBadly
+from tazco.local.emulator import Watched
 from tazco.platform.idempotency import STORED_ANSWERS
 from tazco.platform.messaging import Subscription
 from tazco.platform.outbox import OUTBOX
@@ -30,15 +31,11 @@ NAMES = names_of("kept")
 PURCHASES = Subscription("purchases", ("transaction.purchase",))
 PASSWORD = "Correct-horse-7-battery"
 EMAIL = "ana@example.com"
-PROVISIONERS: dict[str, Provisioner] = {}
 SAVE_SECONDS = 0.2
 
 
 def provisioner_of(cloud: EmbeddedCloud) -> Provisioner:
-    """One for each address: making clients is most of the work."""
-    if cloud.url not in PROVISIONERS:
-        PROVISIONERS[cloud.url] = provisioner(cloud, NAMES, (OUTBOX, STORED_ANSWERS), (PURCHASES,))
-    return PROVISIONERS[cloud.url]
+    return provisioner(cloud, NAMES, (OUTBOX, STORED_ANSWERS), (PURCHASES,))
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
@@ -194,42 +191,58 @@ async def test_kill_9_during_a_save_leaves_the_snapshot_before(started: Embedded
     assert data is not None
     work = provisioner_of(started)
     work.apply(lambda _: None)
-    many = {"L": [{"N": str(number)} for number in range(20_000)]}
-    for number in range(4):
-        item: Any = {"eventId": {"S": f"large-{number}"}, "payload": many}
-        work.clients.dynamodb.put_item(TableName="kept-outbox", Item=item)
     put(started, "early")
     await until(lambda: snapshot_has(data, "early"), "nothing was saved")
     current = (data / "current").readlink()
-    put(started, "late")
-    await until(lambda: any(data / current != folder for folder in entries(data / "snapshots")), "no second save began")
+    many = {"L": [{"N": str(number)} for number in range(20_000)]}
+    puts: Any = [{"PutRequest": {"Item": {"eventId": {"S": f"large-{number}"}, "payload": many}}} for number in range(6)]
+    work.clients.dynamodb.batch_write_item(RequestItems={"kept-outbox": puts})
+    await until(
+        lambda: any((folder / "dynamodb.json.tmp").exists() for folder in entries(data / "snapshots")), "no second save began"
+    )
     await kill(started)
     assert (data / "current").readlink() == current, "the save was faster than the kill: give it more to write"
     cloud = await again()
     assert there(cloud, "early")
-    assert there(cloud, "large-3")
-    assert not there(cloud, "late")
+    assert not there(cloud, "large-0")
     assert entries(data / "snapshots") == [data / current], "the unfinished snapshot is swept away"
 
 
-async def test_nothing_is_saved_while_nothing_is_written(started: EmbeddedCloud) -> None:
-    data = started.data_dir
-    assert data is not None
-    work = provisioner_of(started)
-    work.apply(lambda _: None)
-    put(started, "early")
-    await until(lambda: snapshot_has(data, "early"), "nothing was saved")
-    current = (data / "current").readlink()
-    put(started, "late")
-    assert there(started, "late")
-    await until(lambda: snapshot_has(data, "late"), "the second write was not saved")
-    assert (data / "current").readlink() != current
-    current = (data / "current").readlink()
-    for _ in range(3):
-        assert work.check()
-    await started.stop()
-    assert len(entries(data / "snapshots")) == 1
-    assert (data / "current").readlink() != current, "the last save is made on the way out"
+@pytest.mark.parametrize(
+    ("target", "saves"),
+    [
+        ("DynamoDB_20120810.PutItem", True),
+        ("DynamoDB_20120810.TransactWriteItems", True),
+        ("AWSCognitoIdentityProviderService.InitiateAuth", True),
+        ("AmazonSQS.DeleteMessage", True),
+        ("AmazonSQS.ReceiveMessage", False),
+        ("DynamoDB_20120810.TransactGetItems", False),
+        ("DynamoDB_20120810.Query", False),
+        ("AmazonSSM.GetParametersByPath", False),
+    ],
+)
+async def test_only_what_changes_something_asks_for_a_save(target: str, saves: bool) -> None:  # noqa: FBT001  # a column of the table above
+    async def application(*_: Any) -> None:
+        assert not watched.written.is_set(), "a save before the change would miss it"
+
+    watched = Watched(application)
+    scope: Any = {"type": "http", "method": "POST", "headers": [(b"x-amz-target", target.encode())]}
+    await watched(scope, cast("Any", None), cast("Any", None))
+    assert watched.written.is_set() is saves
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it_cleanly_after_a_last_save(
+    started: EmbeddedCloud, again: Callable[[], Any], number: signal.Signals
+) -> None:
+    provisioner_of(started).apply(lambda _: None)
+    put(started, "the-last-thing-written")
+    assert started.pid is not None
+    os.kill(started.pid, number)
+    assert await asyncio.wait_for(started.wait(), DEADLINE_SECONDS) == 0
+    with pytest.raises(StoppedBadly, match="had ended before, with exit code 0"):
+        await started.stop()
+    assert there(await again(), "the-last-thing-written")
 
 
 async def test_a_second_one_on_the_same_data_names_the_process_that_has_it(started: EmbeddedCloud) -> None:

@@ -8,7 +8,15 @@ from pydantic import WithJsonSchema
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from tazco.card_requests.commands import ApproveRequest, Decided, RejectRequest, RequestCard, approve_request, reject_request, request_card
+from tazco.card_requests.commands import (
+    ApproveRequest,
+    Decided,
+    RejectRequest,
+    RequestCard,
+    approve_request,
+    reject_request,
+    request_card,
+)
 from tazco.card_requests.model import CardRequest, OutsidePolicy, RequestNotFound, RequestStatus
 from tazco.card_requests.store import CARD_REQUESTS, in_status, request
 from tazco.card_requests.views import AdminRequestView, RequestView, admin_request_view, request_view

@@ -79,9 +79,7 @@ class OutsidePolicy(Invalid):
     """The limit is outside of what any tier may have."""
 
     def __init__(self, lowest: Money, highest: Money) -> None:
-        super().__init__(
-            f"creditLimit must be from {to_literal(lowest)} to {to_literal(highest)} by policy.", field="creditLimit"
-        )
+        super().__init__(f"creditLimit must be from {to_literal(lowest)} to {to_literal(highest)} by policy.", field="creditLimit")
 
 
 class LimitExceedsPolicy(Refused):

@@ -1,9 +1,9 @@
 """A card request as its owner and as operators see it."""
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from tazco.card_requests.model import CardRequest, RequestStatus
 from tazco.card_requests.rules import days_pending, requires_attention

@@ -1,10 +1,10 @@
 """Cards: the owner's list, detail and cancelling; the operators' suspending, reactivating and cancelling."""
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any, NotRequired
 
 from starlette.responses import Response
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from tazco.cards.commands import CancelOwnCard, SetCardStatus, cancel_own_card, set_card_status
 from tazco.cards.model import CREDIT_CARD, Card, CardNotFound, CardStatus

@@ -1,8 +1,8 @@
 """A card as the wire shows it: in a list or beside what happened to it, and in full."""
 
-from typing import Literal, cast
+from typing import Literal, NotRequired, cast
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from tazco.cards.model import Card
 from tazco.kernel.clock import to_text

@@ -14,8 +14,9 @@ from tazco.kernel.clock import to_text
 from tazco.kernel.errors import Code
 from tazco.platform.http.call import Call
 from tazco.platform.http.edge import JSON_TYPE
-from tazco.platform.http.fields import Body
+from tazco.platform.http.fields import Body, OutTime
 from tazco.platform.http.routing import Doc, Routes
+from tazco.platform.http.schema import ErrorEnvelope
 from tazco.platform.jsontext import encode
 
 WARNING = "This deletes all data but the audit logs. Send the confirmationToken to go ahead."
@@ -49,10 +50,18 @@ class CleanupReply(TypedDict):
     duration: str
 
 
+class ConfirmationReply(TypedDict):
+    """The first step: nothing is deleted yet."""
+
+    message: str
+    confirmationToken: str
+    expiresAt: OutTime
+
+
 CLEANUP = Doc(
     summary="Delete all data but the audit",
     tag="Operators: cleanup",
-    replies={200: CleanupReply},
+    replies={200: CleanupReply, 400: ConfirmationReply | ErrorEnvelope},
     refusals=(Code.VALIDATION_ERROR, Code.CLEANUP_IN_PROGRESS, Code.FORBIDDEN),
     body=CleanupBody,
     body_required=False,

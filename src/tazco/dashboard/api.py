@@ -3,10 +3,10 @@
 import hashlib
 from datetime import datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NotRequired
 
 from starlette.responses import Response
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from tazco.card_requests.model import CardRequest
 from tazco.card_requests.store import latest, requests_of
@@ -153,7 +153,9 @@ async def get_dashboard(call: Call) -> Response:
     """Score, cards and the open request; with `ETag` and `Last-Modified`, so that an unchanged one costs nothing to fetch."""
     caller = await call.caller()
     ecosystem_id = registered(caller, "User")
-    person, cards, requests = await call.services.database.read(user(ecosystem_id), cards_of(ecosystem_id), requests_of(ecosystem_id))
+    person, cards, requests = await call.services.database.read(
+        user(ecosystem_id), cards_of(ecosystem_id), requests_of(ecosystem_id)
+    )
     if person is None:
         raise UserNotFound
     body = encode(dashboard_view(person, cards, requests))
@@ -184,7 +186,9 @@ async def get_person(call: Call) -> Response:
     """The person with all cards and the open request."""
     await call.operator()
     ecosystem_id = call.path_id("ecosystemId")
-    person, cards, requests = await call.services.database.read(user(ecosystem_id), cards_of(ecosystem_id), requests_of(ecosystem_id))
+    person, cards, requests = await call.services.database.read(
+        user(ecosystem_id), cards_of(ecosystem_id), requests_of(ecosystem_id)
+    )
     if person is None:
         raise UserNotFound
     attention_days, now = call.services.policies.current().attention_days, call.services.clock()

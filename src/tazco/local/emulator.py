@@ -27,7 +27,7 @@ from tazco.local.data_directory import SAVE_INTERVAL_MIN_SECONDS, STATE_UNREADAB
 
 HOST: Final = "127.0.0.1"
 SERVICES: Final = "dynamodb,cognito-idp,events,sqs,ssm,sts"
-SAVE_INTERVAL_FACTOR: Final = 20
+SAVE_INTERVAL_FACTOR: Final = 10
 SAVE_SECONDS_MAX: Final = 120.0
 GRACE_SECONDS: Final = 1.0
 KEEP_ALIVE_SECONDS: Final = 75
@@ -102,7 +102,7 @@ class Saver:
     interval_min_seconds: float
 
     async def keep_saving(self, written: asyncio.Event) -> None:
-        """Save whenever something was written, but not more often than asked for, and at most a twentieth of the time."""
+        """Save whenever something was written, but not more often than asked for, and at most a tenth of the time."""
         loop = asyncio.get_running_loop()
         while True:
             await written.wait()

@@ -66,7 +66,9 @@ class OfferList(TypedDict):
     offers: list[OfferView]
 
 
-def offer_to(person: User, cards: tuple[Card, ...], requests: tuple[CardRequest, ...], policy: Policy, now: datetime) -> Offer | None:
+def offer_to(
+    person: User, cards: tuple[Card, ...], requests: tuple[CardRequest, ...], policy: Policy, now: datetime
+) -> Offer | None:
     """The offer of a person's tier; None with an active card."""
     if any(card.status is CardStatus.ACTIVE for card in cards):
         return None

@@ -61,7 +61,7 @@ class Database:
         queries = tuple(question for question in questions if not isinstance(question, Get))
         if not queries:
             rows = await self._get_all(gets)
-            return tuple(rows.get((cast(Get[Any], question).table.name, cast(Get[Any], question).key)) for question in questions)
+            return tuple(rows.get((cast("Get[Any]", question).table.name, cast("Get[Any]", question).key)) for question in questions)
         rows, *found = await asyncio.gather(self._get_all(gets), *(self._query_all(query) for query in queries))
         answers = dict(zip(map(id, queries), found, strict=True))
         return tuple(

@@ -9,7 +9,6 @@ import orjson
 
 from tazco.kernel.errors import Code, Refused
 from tazco.kernel.record import Record
-
 from tazco.platform.tables import Get, Table
 
 ANSWER_LIFE: Final = timedelta(hours=24)

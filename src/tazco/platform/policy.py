@@ -19,8 +19,7 @@ from tazco.platform.phones import normalise_phone
 APPROVERS_MAX: Final = 20
 TIER_LIMIT_MAX: Final = Money(1_000_000_000)
 CURRENCIES_WITH_TWO_DECIMALS: Final = frozenset(
-    "AED ARS AUD BRL CAD CHF CNY COP CZK DKK EGP EUR GBP HKD IDR ILS INR MXN MYR NGN NOK NZD PEN PHP PLN RON SAR SEK SGD THB"
-    " TRY TWD UAH USD UYU ZAR".split()
+    ["AED", "ARS", "AUD", "BRL", "CAD", "CHF", "CNY", "COP", "CZK", "DKK", "EGP", "EUR", "GBP", "HKD", "IDR", "ILS", "INR", "MXN", "MYR", "NGN", "NOK", "NZD", "PEN", "PHP", "PLN", "RON", "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "UAH", "USD", "UYU", "ZAR"]
 )
 LOCALES: Final = ("en", "pt-BR")
 

@@ -146,7 +146,7 @@ class ClientResource:
         assert pool_id, "the client was there a moment ago"
         assert client_id, "as above"
         found = self.client.describe_user_pool_client(UserPoolId=pool_id, ClientId=client_id)["UserPoolClient"]
-        kept: Any = {key: kept for key, kept in found.items() if key not in NOT_SENT_BACK}
+        kept: Any = {key: kept for key, kept in found.items() if key not in NOT_SENT_BACK and kept != ""}
         self.client.update_user_pool_client(**{**kept, name: value})
 
     def create(self) -> None:

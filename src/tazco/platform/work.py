@@ -36,6 +36,7 @@ V = TypeVar("V", bound=Versioned)
 RETRIES_MAX: Final = 5
 BACKOFF_BASE_SECONDS: Final = 0.005
 BACKOFF_MAX_SECONDS: Final = 0.25
+SERVER_FAULT_MIN: Final = 500
 
 AccountRow = Callable[[EcosystemId], Get[Any]]
 """The question for a caller's own record; its answer is an `Account` or None."""
@@ -235,21 +236,20 @@ class Commands:
             for attempt in range(RETRIES_MAX + 1):
                 if last is not None:
                     await self._back_off(attempt)
-                work = Work(
-                    origin, self.clock(), self.policy(), self.new_id, self.database, snapshot, self.account_row, once
-                )
+                work = Work(origin, self.clock(), self.policy(), self.new_id, self.database, snapshot, self.account_row, once)
                 try:
                     result = await use_case(work)
                     answer = render(result) if render else None
                     commit = work.to_commit(answer)
                     if not commit.empty:
                         await commit.write()
-                    return result, answer
                 except Conflict as conflict:
                     last = conflict
                     snapshot = _after(snapshot, conflict)
                 except Throttled as throttled:
                     last = throttled
+                else:
+                    return result, answer
         raise _given_up(last)
 
     async def _back_off(self, attempt: int) -> None:
@@ -278,6 +278,6 @@ def as_refusal(error: Exception) -> Refused | None:
     """What a failed dependency means to the caller: try again. None for anything that is a bug."""
     if isinstance(error, AwsUnreachable | Overloaded):
         return Unavailable("A dependency does not answer. Retry with the same Idempotency-Key.", retry_after=5)
-    if isinstance(error, AwsError) and (error.throttled or error.status >= 500):
+    if isinstance(error, AwsError) and (error.throttled or error.status >= SERVER_FAULT_MIN):
         return Unavailable("A dependency is overloaded. Retry with the same Idempotency-Key.", retry_after=1)
     return None

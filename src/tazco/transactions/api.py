@@ -1,11 +1,11 @@
 """Purchases, payments and the ledger of a card."""
 
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import WithJsonSchema
 from starlette.responses import Response
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from tazco.cards.model import CardNotFound
 from tazco.cards.store import card
@@ -35,7 +35,8 @@ class PurchaseBody(Body):
 
     amount: WireMoney
     merchant: (
-        Annotated[str, text(1, MERCHANT_CHARACTERS_MAX), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100})] | None
+        Annotated[str, text(1, MERCHANT_CHARACTERS_MAX), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100})]
+        | None
     ) = None
 
 

@@ -107,13 +107,9 @@ async def payment(command: Payment, work: Work) -> Receipt | Decline:
     impact = _score_impact(work, found, command.amount, overdue)
     if impact > 0:
         paid = replace(paid, last_award_at=work.now)
-    made = replace(
-        _transaction(work, found, TransactionType.PAYMENT, command.amount), payment_status=status, score_impact=impact
-    )
+    made = replace(_transaction(work, found, TransactionType.PAYMENT, command.amount), payment_status=status, score_impact=impact)
     reason = PAID_LATE if overdue else PAID_ON_TIME
-    step = move_score(
-        work, owner, owner.current_score + impact, reason, ScoreSource.SYSTEM, because_of=made.transaction_id
-    )
+    step = move_score(work, owner, owner.current_score + impact, reason, ScoreSource.SYSTEM, because_of=made.transaction_id)
     event = PaymentMade(
         transaction_id=made.transaction_id,
         card_id=found.card_id,
@@ -168,9 +164,7 @@ def _transaction(work: Work, found: Card, kind: TransactionType, amount: Money) 
 
 
 def _decline(work: Work, found: Card, kind: TransactionType, amount: Money, refusal: Declined) -> Decline:
-    failed = replace(
-        _transaction(work, found, kind, amount), status=TransactionStatus.FAILED, failure_reason=refusal.reason
-    )
+    failed = replace(_transaction(work, found, kind, amount), status=TransactionStatus.FAILED, failure_reason=refusal.reason)
     event = TransactionDeclined(
         transaction_id=failed.transaction_id,
         card_id=found.card_id,

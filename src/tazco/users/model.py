@@ -14,6 +14,7 @@ SCORE_MAX: Final = 1000
 SCORE_AT_START: Final = 500
 HIGH_TIER_SCORE_MIN: Final = 700
 MEDIUM_TIER_SCORE_MIN: Final = 500
+NOBODY: Final = Subject("")
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -72,7 +73,7 @@ class User(Versioned):
     """A registered person. `active_card_id` and `open_request_id` hold the one card and the one open request a person may have."""
 
     ecosystem_id: EcosystemId
-    subject: Subject = Subject("")
+    subject: Subject = NOBODY
     email: str = ""
     role: Role = Role.USER
     status: UserStatus = UserStatus.ACTIVE

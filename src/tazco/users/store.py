@@ -70,7 +70,9 @@ async def known_by_subject(database: Database, subject: Subject, claimed_ecosyst
     )
     ids = [entry["ecosystemId"] for entry in entries] + ([bound.bound_to] if bound else [])
     for ecosystem_id in dict.fromkeys(ids):
-        (person,) = (candidate,) if candidate and candidate.ecosystem_id == ecosystem_id else await database.read(user(ecosystem_id))
+        (person,) = (
+            (candidate,) if candidate and candidate.ecosystem_id == ecosystem_id else await database.read(user(ecosystem_id))
+        )
         if person is not None and person.subject == subject:
             return Known(person.ecosystem_id, person.disabled)
     if candidate is not None and candidate.subject == subject:

@@ -1,8 +1,8 @@
 """A person as the wire shows them."""
 
-from typing import Literal
+from typing import Literal, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from tazco.kernel.clock import to_text
 from tazco.platform.http.fields import OutTime

@@ -129,7 +129,7 @@ class Call:
         assert deadline is not None, "the edge sets a deadline for every request"
         deadline.reschedule(asyncio.get_running_loop().time() + seconds)
 
-    async def once(  # noqa: PLR0913  # each is a different thing of one command
+    async def once(  # each is a different thing of one command
         self,
         caller: Caller,
         key: str,

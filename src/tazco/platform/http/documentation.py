@@ -1,22 +1,35 @@
 """The documentation: OpenAPI 3.1 and a page to read it, both served by the program itself, nothing from elsewhere."""
 
+import mimetypes
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from tazco.platform.http.edge import JSON_TYPE
 from tazco.platform.jsontext import encode
 
-OPENAPI_PATH: Final = "/openapi.json"
+STATIC: Final = Path(__file__).parent / "static"
+PAGE: Final = STATIC / "docs.html"
+ASSETS: Final = tuple(
+    STATIC / name for name in ("docs.css", "docs.js", "swagger-ui/swagger-ui.css", "swagger-ui/swagger-ui-bundle.js")
+)
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 DESCRIPTION: Final = """\
 A revolving credit-card programme: people ask for a card, buy, pay back, gain and lose score; operators decide and look after it.
 
 Send `Authorization: Bearer <token>` (a Cognito access or ID token) with every call below `/v1`, and a new `Idempotency-Key` with
-every command: the same key repeats the answer (`200`, `Idempotent-Replayed: true`) and never the effect.
+every command: the same key repeats the answer (`200`, `Idempotent-Replayed: true`) and never the effect. On this page the key `new`
+stands for a fresh one each time.
+
 Amounts are numbers in whole currency units with at most two decimals. Instants are UTC with milliseconds.
 """
 
@@ -32,10 +45,16 @@ def openapi_of(app: FastAPI) -> dict[str, Any]:
 
 
 def publish(app: FastAPI) -> None:
-    """Serve the document."""
+    """Serve `/openapi.json`, and at `/docs` a page that shows it."""
     document = encode(openapi_of(app))
 
     async def openapi(_: Request) -> Response:
         return Response(document, media_type=JSON_TYPE)
 
-    app.router.routes.append(Route(OPENAPI_PATH, openapi, include_in_schema=False))
+    async def file(path: Path, _: Request) -> Response:
+        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        return FileResponse(path, media_type=kind, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})
+
+    served = [Route("/openapi.json", openapi), Route("/docs", partial(file, PAGE))]
+    served += [Route(f"/docs/{asset.name}", partial(file, asset)) for asset in ASSETS]
+    app.router.routes.extend(served)

@@ -105,12 +105,16 @@ class Edge:
             async with asyncio.timeout(self.timeout_seconds) as exchange.deadline:
                 await self.app(inner, receive, send)
         except TimeoutError:
-            await _refuse(send, exchange, Unavailable("The request took too long. Retry with the same Idempotency-Key.", retry_after=1))
+            await _refuse(
+                send, exchange, Unavailable("The request took too long. Retry with the same Idempotency-Key.", retry_after=1)
+            )
         except Refused as refusal:
             await _refuse(send, exchange, refusal)
         except Exception:
             log.exception("http.unexpected")
-            await _refuse(send, exchange, Unexpected("Something went wrong on our side. Quote the requestId when you ask about it."))
+            await _refuse(
+                send, exchange, Unexpected("Something went wrong on our side. Quote the requestId when you ask about it.")
+            )
 
     def _cors(self, headers: Mapping[str, str]) -> dict[str, str]:
         origin = headers.get("origin")

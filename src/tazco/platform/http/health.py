@@ -1,14 +1,15 @@
 """GET /health/liveness and /health/readiness."""
 
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from starlette.responses import Response
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from tazco.kernel.clock import to_text
 from tazco.platform.http.call import Call
 from tazco.platform.http.fields import OutTime
 from tazco.platform.http.routing import Doc, Routes
+from tazco.platform.http.schema import ErrorEnvelope
 
 routes = Routes()
 
@@ -44,7 +45,7 @@ async def get_liveness(call: Call) -> Response:
     return call.reply({"status": "ok", "timestamp": to_text(call.services.clock())})
 
 
-READINESS = Doc(summary="Can the process serve", tag="Health", replies={200: ReadinessReply, 503: ReadinessReply}, open=True)
+READINESS = Doc(summary="Can the process serve", tag="Health", replies={200: ReadinessReply, 503: ReadinessReply | ErrorEnvelope}, open=True)
 
 
 @routes.get("/health/readiness", READINESS)

@@ -147,6 +147,8 @@ def _responses(doc: Doc) -> dict[int | str, dict[str, Any]]:
     if doc.key_characters_max:
         codes += [Code.VALIDATION_ERROR, Code.REQUEST_ALREADY_PROCESSED, Code.IDEMPOTENCY_KEY_REUSED, Code.VERSION_CONFLICT]
     for status in sorted({STATUS[code] for code in codes}):
+        if status in found:
+            continue  # the route has an answer of its own shape with this status and says so
         names = sorted({code.value for code in codes if STATUS[code] == status})
         found[status] = {"description": " · ".join(names), "model": ErrorEnvelope}
     return found

@@ -1,8 +1,8 @@
 """Views that every slice shares: the error envelope and the end of a list."""
 
-from typing import Any
+from typing import Any, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 
 class ErrorView(TypedDict):

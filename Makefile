@@ -1,0 +1,46 @@
+# Everything here works on a machine that has Python 3.11 or newer, git and make; what else is needed comes from PyPI into the checkout.
+
+UV_VERSION := 0.13.9
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
+UV := .tools/bin/uv
+RUN := .venv/bin/
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: dev test check static fix setup clean
+
+dev: setup  ## the whole programme on this machine: emulated cloud, API, demo people (ARGS="--fresh" starts over)
+	@$(RUN)tazco dev $(ARGS)
+
+test: setup  ## every test (ARGS="-k payment" for some)
+	@echo "→ tests"
+	@$(RUN)pytest $(ARGS)
+
+check: static test  ## the definition of done: format, lint, types, import order, tests
+
+static: setup  ## everything that needs no running: format, lint, types, import order
+	@echo "→ format";       $(RUN)ruff format --check --quiet .
+	@echo "→ lint";         $(RUN)ruff check --quiet .
+	@echo "→ types";        $(RUN)mypy
+	@echo "→ import order"; $(RUN)lint-imports --no-cache | tail -n 3
+
+fix: setup  ## format, and mend what the linter can mend
+	@$(RUN)ruff check --fix --quiet . ; $(RUN)ruff format .
+
+setup: .venv/.complete  ## install everything into .tools and .venv
+
+.venv/.complete: pyproject.toml uv.lock | $(UV)
+	@echo "→ installing the locked dependencies into .venv"
+	@$(UV) sync --frozen --all-extras --quiet --python $(PYTHON) \
+	  || { echo "✗ The dependencies could not be installed. Is PyPI reachable? Behind a proxy or mirror set HTTPS_PROXY or UV_INDEX_URL, then run make again."; exit 1; }
+	@touch $@
+
+$(UV):
+	@test -n "$(PYTHON)" || { echo "✗ Python 3.11 or newer is needed and none was found. Install it, or name it: make PYTHON=/path/to/python3.12 …"; exit 1; }
+	@echo "→ installing uv $(UV_VERSION) into .tools"
+	@$(PYTHON) -m venv .tools \
+	  || { echo "✗ Python cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
+	  || { echo "✗ uv could not be installed. Is PyPI reachable? Behind a proxy set HTTPS_PROXY, behind a mirror PIP_INDEX_URL, then run make again."; rm -rf .tools; exit 1; }
+
+clean:  ## remove what make and the programme put here (asks nothing, deletes local data too)
+	@rm -rf .venv .tools .tazco .mypy_cache .ruff_cache .pytest_cache .hypothesis
