@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from functools import cache
 from typing import Any, NoReturn
 
 import orjson
@@ -16,6 +15,9 @@ from tazco.kernel.clock import to_text
 from tazco.kernel.events import Event
 from tazco.kernel.money import Money, to_literal
 from tazco.platform.codec import camel_case
+
+PayloadFields = tuple[tuple[str, str, Callable[[Any], Any]], ...]
+"""Field, key and writer of each part of a payload."""
 
 Amount = orjson.Fragment
 """Money on its way out: a JSON number literal in whole units."""
@@ -75,8 +77,7 @@ def _writer(hint: Any) -> Callable[[Any], Any]:
     return _unchanged
 
 
-@cache
-def _payload_fields(event_type: Any) -> tuple[tuple[str, str, Callable[[Any], Any]], ...]:
+def _described(event_type: type[Event]) -> PayloadFields:
     hints = typing.get_type_hints(event_type)
     return tuple(
         (field.name, event_type.wire_names.get(field.name, camel_case(field.name)), _writer(hints[field.name]))
@@ -84,10 +85,20 @@ def _payload_fields(event_type: Any) -> tuple[tuple[str, str, Callable[[Any], An
     )
 
 
+_known: dict[type[Event], PayloadFields] = {}
+
+
+def _fields_of(event_type: type[Event]) -> PayloadFields:
+    """Described once per type."""
+    if event_type not in _known:
+        _known[event_type] = _described(event_type)
+    return _known[event_type]
+
+
 def payload(event: Event) -> Mapping[str, Any]:
     """The payload of an event as the contract spells it; absent values are left out."""
     return {
         key: write(value)
-        for name, key, write in _payload_fields(type(event))
+        for name, key, write in _fields_of(type(event))
         if (value := getattr(event, name)) is not None
     }

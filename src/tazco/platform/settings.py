@@ -98,7 +98,7 @@ class Settings(Names):
 
     def missing_whatsapp_credentials(self) -> tuple[str, ...]:
         """The variables that the chosen provider still lacks; empty when it is complete."""
-        needed = {
+        needed: dict[str, dict[str, object]] = {
             "meta": {
                 "TAZCO_WHATSAPP_META_PHONE_NUMBER_ID": self.whatsapp_meta_phone_number_id,
                 "TAZCO_WHATSAPP_META_ACCESS_TOKEN": self.whatsapp_meta_access_token,
@@ -110,8 +110,8 @@ class Settings(Names):
                 "TAZCO_WPP_SECRET_KEY": self.wpp_secret_key,
                 "TAZCO_WPP_WEBHOOK_SECRET": self.wpp_webhook_secret,
             },
-        }[self.whatsapp_provider]
-        return tuple(name for name, value in needed.items() if not value)
+        }
+        return tuple(name for name, value in needed[self.whatsapp_provider].items() if not value)
 
 
 def load_settings(cloud: Cloud) -> Settings:
