@@ -1,10 +1,11 @@
 """The commit: everything that a command changes as one `TransactWriteItems`, and one classifier for how it can fail."""
 
+import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from tazco.kernel.record import Record, Versioned
 from tazco.platform.aws import THROTTLES, AwsError
@@ -140,8 +141,8 @@ class Commit:
         body["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         self._actions.append(_Action(kind, body, table, key, version))
 
-    async def write(self) -> None:
-        """All or nothing. Raise `AlreadyAnswered`, `Conflict` or `Throttled` when nothing was written.
+    async def write(self) -> float:
+        """All or nothing; how many seconds it took. Raise `AlreadyAnswered`, `Conflict` or `Throttled` when nothing was written.
 
         The token makes it safe to send the same attempt again after a lost answer.
         """
@@ -149,6 +150,7 @@ class Commit:
             "ClientRequestToken": str(uuid.uuid4()),
             "TransactItems": [{action.kind: action.body} for action in self._actions],
         }
+        began = asyncio.get_running_loop().time()
         try:
             await self.database.call("TransactWriteItems", arguments)
         except AwsError as error:
@@ -157,8 +159,9 @@ class Commit:
             if error.code != CANCELLED:
                 raise
             self._raise_reason(error)
+        return asyncio.get_running_loop().time() - began
 
-    def _raise_reason(self, error: AwsError) -> None:
+    def _raise_reason(self, error: AwsError) -> NoReturn:
         reasons = error.body.get("CancellationReasons") or []
         assert len(reasons) == len(self._actions), f"one reason an action: {error}"
         failed = [(action, reason) for action, reason in zip(self._actions, reasons, strict=True) if reason.get("Code") != NO_FAILURE]
