@@ -1,0 +1,1 @@
+"""Card requests without a database."""

@@ -1,0 +1,1 @@
+"""Cards without a database."""

@@ -1,0 +1,1 @@
+"""Offers without a database."""
