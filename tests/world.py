@@ -19,7 +19,7 @@ from tazco.platform.aws import Transport, over_the_wire
 from tazco.platform.services import Services
 from tazco.platform.settings import Settings
 from tazco.platform.tables import Table
-from tazco.wiring import services
+from tazco.wiring import Parts, services
 from tests.stage import Stage
 
 WHATSAPP = {
@@ -77,7 +77,10 @@ class Person:
 
     async def call(self, method: str, path: str, body: Any = None, *, key: str | None = None, **headers: str) -> Reply:
         """One request with the access token; commands get a fresh key unless one is given ("" sends none)."""
-        sent = {"authorization": f"Bearer {self.access_token}", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        sent = {
+            "authorization": f"Bearer {self.access_token}",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
         if method in ("POST", "PATCH") and key != "":
             sent.setdefault("idempotency-key", key or str(uuid.uuid4()))
         return await self.world.call(method, path, body, sent)
@@ -204,7 +207,8 @@ async def open_world(
     """Start the application on a stage."""
     clock = MovableClock()
     chosen = stage.settings(**{**WHATSAPP, **settings})
-    async with services(chosen, stage.cloud, clock=clock, transport=transport, report_capacity=report_capacity) as running:
+    parts = Parts(clock=clock, transport=transport, report_capacity=report_capacity)
+    async with services(chosen, stage.cloud, parts) as running:
         edge = api(chosen, lambda: _already(running))
         app: FastAPI = edge.app  # type: ignore[attr-defined]  # the edge wraps it
         app.state.services = running

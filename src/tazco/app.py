@@ -46,7 +46,8 @@ def api(settings: Settings, started: Started) -> ASGIApp:
         exception_handlers={HTTPException: no_route},
     )
     for routes in (health.routes, *ROUTES):
-        app.include_router(routes.router)
+        # FastAPI's include_router compiles paths of its own and would forget how tolerant ours are.
+        app.router.routes.extend(routes.router.routes)
     documentation.publish(app)
     return Edge(app, settings.allowed_origins, settings.request_timeout_seconds)
 

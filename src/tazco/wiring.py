@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from tazco.kernel.clock import Clock, system_clock
@@ -38,60 +39,59 @@ def whatsapp_is_complete(settings: Settings, policy: Policy) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What tests and the sandbox may want otherwise: time, ids, the transport to AWS, and whether it reports its cost."""
+
+    clock: Clock = system_clock
+    new_id: NewId = new_id
+    transport: Transport = over_the_wire
+    report_capacity: bool = False
+
+
 @asynccontextmanager
-async def services(
-    settings: Settings,
-    cloud: Cloud,
-    *,
-    clock: Clock = system_clock,
-    new_id: NewId = new_id,
-    transport: Transport = over_the_wire,
-    report_capacity: bool = False,
-) -> AsyncIterator[Services]:
-    """Everything that serves, started; stopped on leaving. Clock, ids and transport are arguments for tests and the sandbox."""
+async def services(settings: Settings, cloud: Cloud, parts: Parts = Parts()) -> AsyncIterator[Services]:
+    """Everything that serves, started; stopped on leaving."""
     aws = Aws(
         endpoints=cloud.endpoints(),
         region=cloud.region,
         credentials=ChainCredentials(cloud),
         clock=system_clock,
-        transport=transport,
-    )
-    database = Database(aws, settings.table_prefix, report_capacity)
-    policies = PolicySource(
-        aws, settings.ssm_prefix + "/", settings.policy_refresh_seconds, partial(whatsapp_is_complete, settings)
+        transport=parts.transport,
     )
     jwks = Jwks(settings.jwks_url(cloud.region))
-    leases = Leases(database, clock)
-    maintenance = Maintenance(leases)
-    directory = Directory(partial(_look_up, database), clock)
-    gate = Gate(
-        verifier=Verifier(jwks, settings.issuer(cloud.region), frozenset(settings.cognito_client_ids), system_clock),
-        directory=directory,
-        policy=policies.current,
-        calls=Window(clock),
-        failures=Window(clock),
-    )
+    verifier = Verifier(jwks, settings.issuer(cloud.region), frozenset(settings.cognito_client_ids), system_clock)
+    check = partial(whatsapp_is_complete, settings)
+    policies = PolicySource(aws, settings.ssm_prefix + "/", settings.policy_refresh_seconds, check)
     await policies.start()
     await jwks.prefetch()
     try:
-        yield Services(
-            settings=settings,
-            aws=aws,
-            database=database,
-            commands=Commands(database, clock, new_id, policies.current, _account_row, maintenance),
-            gate=gate,
-            cursors=Cursors(tuple(secret.get_secret_value().encode() for secret in settings.cursor_secrets)),
-            policies=policies,
-            leases=leases,
-            maintenance=maintenance,
-            health=Health(_checks(database, jwks, settings), (partial(_policy_warning, policies),)),
-            clock=clock,
-            new_id=new_id,
-            tables=TABLES,
-        )
+        yield _joined(settings, Database(aws, settings.table_prefix, parts.report_capacity), policies, verifier, parts)
     finally:
         await policies.stop()
         aws.close()
+
+
+def _joined(settings: Settings, database: Database, policies: PolicySource, verifier: Verifier, parts: Parts) -> Services:
+    clock = parts.clock
+    directory = Directory(partial(_look_up, database), clock)
+    leases = Leases(database, clock)
+    maintenance = Maintenance(leases)
+    return Services(
+        settings=settings,
+        aws=database.aws,
+        database=database,
+        commands=Commands(database, clock, parts.new_id, policies.current, _account_row, maintenance),
+        gate=Gate(verifier, directory, policies.current, Window(clock), Window(clock)),
+        cursors=Cursors(tuple(secret.get_secret_value().encode() for secret in settings.cursor_secrets)),
+        policies=policies,
+        leases=leases,
+        maintenance=maintenance,
+        health=Health(_checks(database, verifier.jwks, settings), (partial(_policy_warning, policies),)),
+        clock=clock,
+        new_id=parts.new_id,
+        tables=TABLES,
+    )
 
 
 async def _look_up(database: Database, subject: Subject, claimed_ecosystem_id: str | None) -> Known | None:

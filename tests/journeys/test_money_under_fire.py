@@ -92,7 +92,9 @@ async def test_of_64_parallel_purchases_exactly_the_affordable_ones_succeed(
     assert statuses == {"completed": 33, "failed": 31}
 
 
-async def test_64_parallel_calls_with_one_key_buy_once_and_replay_the_rest(world: World, two: tuple[ApiProcess, ApiProcess]) -> None:
+async def test_64_parallel_calls_with_one_key_buy_once_and_replay_the_rest(
+    world: World, two: tuple[ApiProcess, ApiProcess]
+) -> None:
     ben, card_id = await world.cardholder(score=720)
     key = str(uuid.uuid4())
     async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=PARALLEL)) as http:

@@ -63,23 +63,7 @@ async def request_card(command: RequestCard, work: Work) -> Decided:
     if owner is None:
         raise UserNotFound
     refuse_unless_free(cards, requests, work.policy.cooldown_days, work.now)
-    asked = CardRequest(
-        ecosystem_id=owner.ecosystem_id,
-        request_id=CardRequestId(work.new_id()),
-        product_id=command.product_id,
-        score_at_request=owner.current_score,
-        tier_at_request=owner.tier,
-        created_at=work.now,
-        updated_at=work.now,
-    )
-    event = CardRequested(
-        ecosystem_id=owner.ecosystem_id,
-        request_id=asked.request_id,
-        product_id=asked.product_id,
-        score_at_request=asked.score_at_request,
-        tier_at_request=asked.tier_at_request,
-        created_at=asked.created_at,
-    )
+    asked, event = _asked(command, owner, work)
     if owner.current_score < work.policy.auto_approve_threshold:
         work.add(CARD_REQUESTS, asked, event)
         work.change(USERS, owner, owner.holding(owner.active_card_id, asked.request_id, work.now))
@@ -98,6 +82,27 @@ async def request_card(command: RequestCard, work: Work) -> Decided:
     work.add(CARD_REQUESTS, approved, event)
     work.change(USERS, owner, owner.holding(granted.card_id, None, work.now))
     return Decided(approved, owner, granted)
+
+
+def _asked(command: RequestCard, owner: User, work: Work) -> tuple[CardRequest, CardRequested]:
+    asked = CardRequest(
+        ecosystem_id=owner.ecosystem_id,
+        request_id=CardRequestId(work.new_id()),
+        product_id=command.product_id,
+        score_at_request=owner.current_score,
+        tier_at_request=owner.tier,
+        created_at=work.now,
+        updated_at=work.now,
+    )
+    event = CardRequested(
+        ecosystem_id=owner.ecosystem_id,
+        request_id=asked.request_id,
+        product_id=asked.product_id,
+        score_at_request=asked.score_at_request,
+        tier_at_request=asked.tier_at_request,
+        created_at=asked.created_at,
+    )
+    return asked, event
 
 
 async def _find(request_id: CardRequestId, work: Work) -> EcosystemId:
@@ -119,18 +124,7 @@ async def approve_request(command: ApproveRequest, work: Work) -> Decided:
     """Grant the card with the operator's limit, at most that of the owner's present tier."""
     ecosystem_id = await _find(command.request_id, work)
     found, owner, cards = await work.read(request(ecosystem_id, command.request_id), user(ecosystem_id), cards_of(ecosystem_id))
-    if found is None:
-        raise RequestNotFound
-    if owner is None:
-        raise UserNotFound
-    if owner.disabled:
-        raise OwnerDisabled
-    if not found.pending:
-        raise AlreadyDecided(found.status)
-    refuse_second_card(cards)
-    maximum = limit_of(owner.tier, work.policy)
-    if command.limit > maximum:
-        raise LimitExceedsPolicy(command.limit, maximum, owner.tier)
+    found, owner = _grantable(command, found, owner, cards, work.policy)
     granted = grant_card(
         work,
         owner,
@@ -152,6 +146,25 @@ async def approve_request(command: ApproveRequest, work: Work) -> Decided:
         reason="Approved",
     )
     return Decided(approved, owner, granted)
+
+
+def _grantable(
+    command: ApproveRequest, found: CardRequest | None, owner: User | None, cards: tuple[Card, ...], policy: Policy
+) -> tuple[CardRequest, User]:
+    """Refuse, in the order of the contract, whatever stands in the way of an approval."""
+    if found is None:
+        raise RequestNotFound
+    if owner is None:
+        raise UserNotFound
+    if owner.disabled:
+        raise OwnerDisabled
+    if not found.pending:
+        raise AlreadyDecided(found.status)
+    refuse_second_card(cards)
+    maximum = limit_of(owner.tier, policy)
+    if command.limit > maximum:
+        raise LimitExceedsPolicy(command.limit, maximum, owner.tier)
+    return found, owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,7 +135,7 @@ def not_modified(if_none_match: str | None, if_modified_since: str | None, etag:
         return False
     try:
         since = parsedate_to_datetime(if_modified_since)
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     return since.tzinfo is not None and since >= updated_at
 
@@ -167,7 +167,8 @@ async def get_dashboard(call: Call) -> Response:
         "Cache-Control": "private, no-cache",
     }
     given = call.request.headers
-    if not_modified(given.get("if-none-match"), given.get("if-modified-since"), etag, updated_at):
+    tags = ",".join(given.getlist("if-none-match")) if "if-none-match" in given else None
+    if not_modified(tags, given.get("if-modified-since"), etag, updated_at):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type=JSON_TYPE)
 

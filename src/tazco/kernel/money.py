@@ -9,6 +9,7 @@ Money = NewType("Money", int)
 ZERO: Final = Money(0)
 AMOUNT_MIN: Final = Money(1)
 AMOUNT_MAX: Final = Money(99_999_999_999)
+DECIMALS: Final = 2
 MINOR_UNITS_PER_UNIT: Final = 100
 DIGITS_MAX: Final = 15
 FRACTION_DIGITS_MAX: Final = 1_000
@@ -24,7 +25,7 @@ def from_decimal(value: Decimal | int) -> Money:
         raise ValueError("not a number")
     if number.adjusted() > DIGITS_MAX or len(number.as_tuple().digits) > FRACTION_DIGITS_MAX:
         raise ValueError("out of range")
-    if number and number.adjusted() < -2:
+    if number and number.adjusted() < -DECIMALS:
         raise ValueError("has more than two decimals")
     numerator, denominator = number.as_integer_ratio()
     minor, rest = divmod(numerator * MINOR_UNITS_PER_UNIT, denominator)

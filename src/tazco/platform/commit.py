@@ -164,7 +164,9 @@ class Commit:
     def _raise_reason(self, error: AwsError) -> NoReturn:
         reasons = error.body.get("CancellationReasons") or []
         assert len(reasons) == len(self._actions), f"one reason an action: {error}"
-        failed = [(action, reason) for action, reason in zip(self._actions, reasons, strict=True) if reason.get("Code") != NO_FAILURE]
+        failed = [
+            (action, reason) for action, reason in zip(self._actions, reasons, strict=True) if reason.get("Code") != NO_FAILURE
+        ]
         codes = {reason["Code"] for _, reason in failed}
         first_action, first_reason = failed[0]
         if first_action.table is STORED_ANSWERS and first_reason["Code"] == CONDITION_FAILED and "Item" in first_reason:

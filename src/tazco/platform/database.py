@@ -57,11 +57,15 @@ class Database:
     async def read(self, *questions: Question[A1]) -> tuple[A1, ...]: ...
     async def read(self, *questions: Question[Any]) -> tuple[Any, ...]:
         """Answer all questions in one round trip: the gets as one batch, the queries beside it."""
-        gets = tuple({(question.table.name, question.key): question for question in questions if isinstance(question, Get)}.values())
+        gets = tuple(
+            {(question.table.name, question.key): question for question in questions if isinstance(question, Get)}.values()
+        )
         queries = tuple(question for question in questions if not isinstance(question, Get))
         if not queries:
             rows = await self._get_all(gets)
-            return tuple(rows.get((cast("Get[Any]", question).table.name, cast("Get[Any]", question).key)) for question in questions)
+            return tuple(
+                rows.get((cast("Get[Any]", question).table.name, cast("Get[Any]", question).key)) for question in questions
+            )
         rows, *found = await asyncio.gather(self._get_all(gets), *(self._query_all(query) for query in queries))
         answers = dict(zip(map(id, queries), found, strict=True))
         return tuple(
@@ -107,7 +111,9 @@ class Database:
                 break
         return tuple(found)
 
-    async def query(self, question: RowsOf[Any] | EntriesOf, *, start: Item | None = None, page_rows: int | None = None) -> AsyncIterator[Item]:
+    async def query(
+        self, question: RowsOf[Any] | EntriesOf, *, start: Item | None = None, page_rows: int | None = None
+    ) -> AsyncIterator[Item]:
         """The items of a partition, fetched page by page as they are asked for; `start` is the key after which to begin."""
         arguments = self._query_arguments(question)
         if page_rows or question.range.rows_max:
@@ -159,7 +165,9 @@ class Database:
                 return total
             arguments["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
 
-    async def scan(self, table: Table[Any], *, start: Item | None = None, page_rows: int | None = None, keys_only: bool = False) -> AsyncIterator[Item]:
+    async def scan(
+        self, table: Table[Any], *, start: Item | None = None, page_rows: int | None = None, keys_only: bool = False
+    ) -> AsyncIterator[Item]:
         """Every item of a table in DynamoDB's own stable order, strongly consistent, fetched page by page."""
         arguments: dict[str, Any] = {"TableName": self.physical_name(table), "ConsistentRead": True}
         if page_rows:
@@ -190,7 +198,15 @@ class Database:
             else:
                 raise Overloaded("DynamoDB left rows of a batch undeleted")
 
-    async def write(self, table: Table[R], record: R, *, condition: str, names: Mapping[str, str] | None = None, values: Mapping[str, Any] | None = None) -> bool:
+    async def write(
+        self,
+        table: Table[R],
+        record: R,
+        *,
+        condition: str,
+        names: Mapping[str, str] | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> bool:
         """Put one row if `condition` holds; False if it does not. `#p` names the partition key in the condition.
 
         A lost answer makes it write twice: give a condition that a second write of the same row meets again.

@@ -97,8 +97,4 @@ def _fields_of(event_type: type[Event]) -> PayloadFields:
 
 def payload(event: Event) -> Mapping[str, Any]:
     """The payload of an event as the contract spells it; absent values are left out."""
-    return {
-        key: write(value)
-        for name, key, write in _fields_of(type(event))
-        if (value := getattr(event, name)) is not None
-    }
+    return {key: write(value) for name, key, write in _fields_of(type(event)) if (value := getattr(event, name)) is not None}

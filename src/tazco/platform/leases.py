@@ -46,9 +46,7 @@ class Leases:
     async def give_back(self, name: str, owner: str) -> None:
         """End the lease if it is still ours."""
         lease = Lease(entity_key=PREFIX + name, owner=owner, until_ms=0)
-        await self.database.write(
-            LEASES, lease, condition="#o = :me", names={"#o": "owner"}, values={":me": {"S": owner}}
-        )
+        await self.database.write(LEASES, lease, condition="#o = :me", names={"#o": "owner"}, values={":me": {"S": owner}})
 
     async def held(self, name: str) -> bool:
         """Somebody holds the lease now."""
@@ -81,5 +79,5 @@ class Maintenance:
         return running
 
     def note(self, *, running: bool) -> None:
-        """This process starts or ends a cleanup itself."""
+        """Learn that a cleanup starts or ends in this very process."""
         self._seen = (self.leases.clock().timestamp(), running)

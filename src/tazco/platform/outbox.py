@@ -81,5 +81,3 @@ def outbox_row(
         pending_shard=shard_of(event.aggregate_type, aggregate_id),
         created_at=now,
     )
-
-

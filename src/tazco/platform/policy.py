@@ -19,7 +19,44 @@ from tazco.platform.phones import normalise_phone
 APPROVERS_MAX: Final = 20
 TIER_LIMIT_MAX: Final = Money(1_000_000_000)
 CURRENCIES_WITH_TWO_DECIMALS: Final = frozenset(
-    ["AED", "ARS", "AUD", "BRL", "CAD", "CHF", "CNY", "COP", "CZK", "DKK", "EGP", "EUR", "GBP", "HKD", "IDR", "ILS", "INR", "MXN", "MYR", "NGN", "NOK", "NZD", "PEN", "PHP", "PLN", "RON", "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "UAH", "USD", "UYU", "ZAR"]
+    [
+        "AED",
+        "ARS",
+        "AUD",
+        "BRL",
+        "CAD",
+        "CHF",
+        "CNY",
+        "COP",
+        "CZK",
+        "DKK",
+        "EGP",
+        "EUR",
+        "GBP",
+        "HKD",
+        "IDR",
+        "ILS",
+        "INR",
+        "MXN",
+        "MYR",
+        "NGN",
+        "NOK",
+        "NZD",
+        "PEN",
+        "PHP",
+        "PLN",
+        "RON",
+        "SAR",
+        "SEK",
+        "SGD",
+        "THB",
+        "TRY",
+        "TWD",
+        "UAH",
+        "USD",
+        "UYU",
+        "ZAR",
+    ]
 )
 LOCALES: Final = ("en", "pt-BR")
 
@@ -223,7 +260,10 @@ class Policy:
                 self.late_penalty_mild <= self.late_penalty_moderate <= self.late_penalty_severe,
                 "penalties must be scoring/latePenaltyMild ≤ scoring/latePenaltyModerate ≤ scoring/latePenaltySevere",
             ),
-            (self.late_mild_max_days < self.late_moderate_max_days, "scoring/lateMildMaxDays must be below scoring/lateModerateMaxDays"),
+            (
+                self.late_mild_max_days < self.late_moderate_max_days,
+                "scoring/lateMildMaxDays must be below scoring/lateModerateMaxDays",
+            ),
         )
         for holds, complaint in rules:
             if not holds:

@@ -57,7 +57,9 @@ class PolicySource:
             try:
                 self._policy = await self.load()
             except InvalidPolicy as error:
-                raise NoPolicy(f"The policy in SSM under {self.path} is invalid: {error}. Correct the parameter and start again.") from error
+                raise NoPolicy(
+                    f"The policy in SSM under {self.path} is invalid: {error}. Correct the parameter and start again."
+                ) from error
             except (AwsError, AwsUnreachable) as error:
                 if loop.time() + START_RETRY_SECONDS > deadline:
                     raise NoPolicy(f"The policy in SSM under {self.path} cannot be read: {error}") from error

@@ -13,7 +13,7 @@ from tazco.kernel.record import Record
 from tazco.platform.codec import Codec, Item
 
 R = TypeVar("R", bound=Record)
-A = TypeVar("A", covariant=True)
+A_co = TypeVar("A_co", covariant=True)
 
 Key = tuple[str, ...]
 """The values of the key attributes of a table, partition first."""
@@ -92,8 +92,8 @@ class Table(Generic[R]):
         return {name: {"S": value} for name, value in zip(self.key_names, key, strict=True)}
 
 
-class Question(Generic[A]):
-    """Something that the tables can answer with an `A`."""
+class Question(Generic[A_co]):
+    """Something that the tables can answer with an `A_co`."""
 
     __slots__ = ()
 

@@ -164,15 +164,18 @@ def _cache_control(path: str) -> dict[str, str]:
 def _inner(scope: Scope) -> dict[str, Any]:
     """The scope that the routes see: the path still escaped (ids decode themselves), HEAD as GET; refuse a malformed escape."""
     raw = scope.get("raw_path") or scope["path"].encode()
-    try:
-        if BAD_ESCAPE.search(raw):
-            raise ValueError
-        unquote_to_bytes(raw).decode("utf-8")
-        path = raw.decode("ascii")
-    except ValueError:
-        raise Invalid("The path has a malformed percent escape.") from None
+    if not _well_escaped(raw):
+        raise Invalid("The path has a malformed percent escape.")
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
-    return {**scope, "path": path, "method": method}
+    return {**scope, "path": raw.decode("ascii"), "method": method}
+
+
+def _well_escaped(raw: bytes) -> bool:
+    try:
+        unquote_to_bytes(raw).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return raw.isascii() and not BAD_ESCAPE.search(raw)
 
 
 async def _respond(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:

@@ -45,7 +45,9 @@ async def get_liveness(call: Call) -> Response:
     return call.reply({"status": "ok", "timestamp": to_text(call.services.clock())})
 
 
-READINESS = Doc(summary="Can the process serve", tag="Health", replies={200: ReadinessReply, 503: ReadinessReply | ErrorEnvelope}, open=True)
+READINESS = Doc(
+    summary="Can the process serve", tag="Health", replies={200: ReadinessReply, 503: ReadinessReply | ErrorEnvelope}, open=True
+)
 
 
 @routes.get("/health/readiness", READINESS)
