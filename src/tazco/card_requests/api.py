@@ -28,7 +28,7 @@ from tazco.kernel.ids import CardRequestId
 from tazco.platform.database import Database
 from tazco.platform.http.call import Call, registered, success
 from tazco.platform.http.fields import Body, Reason, WireMoney, text
-from tazco.platform.http.routing import ADMIN_KEY_CHARACTERS_MAX, USER_KEY_CHARACTERS_MAX, Doc, Routes
+from tazco.platform.http.routing import ADMIN_KEY_CHARACTERS_MAX, USER_KEY_CHARACTERS_MAX, Choice, Doc, Routes
 from tazco.platform.idempotency import Answer
 from tazco.platform.tables import EntriesOf, Key
 from tazco.users.model import User
@@ -147,8 +147,8 @@ QUEUE = Doc(
     replies={200: RequestQueue},
     refusals=(Code.VALIDATION_ERROR,),
     query={
-        "status": "pending (default), approved or rejected",
-        "sort": "newest, or oldest first",
+        "status": Choice("pending unless given", STATUSES),
+        "sort": "newest; anything else is oldest first",
         "cursor": "where to go on",
         "limit": "1 to 100, default 20",
     },

@@ -14,7 +14,7 @@ from tazco.kernel.errors import Code, Invalid
 from tazco.kernel.ids import CardId, EcosystemId
 from tazco.platform.http.call import Call, registered, success
 from tazco.platform.http.fields import Body, Reason
-from tazco.platform.http.routing import ADMIN_KEY_CHARACTERS_MAX, USER_KEY_CHARACTERS_MAX, Doc, Routes
+from tazco.platform.http.routing import ADMIN_KEY_CHARACTERS_MAX, USER_KEY_CHARACTERS_MAX, Choice, Doc, Routes
 from tazco.platform.idempotency import Answer
 
 SUGGESTION = "No cards here. See what you may apply for at /v1/offers."
@@ -53,7 +53,7 @@ LIST = Doc(
     tag="Cardholder: cards",
     replies={200: CardList},
     refusals=(Code.VALIDATION_ERROR,),
-    query={"status": "active, suspended or cancelled", "type": "credit-card"},
+    query={"status": Choice("only cards in this state", STATUSES), "type": Choice("only cards of this kind", [CREDIT_CARD])},
 )
 
 

@@ -128,11 +128,11 @@ class Commit:
         self._add("ConditionCheck", body, table, key, record.version)
 
     def _unchanged(self, table: Table[Any], record: Versioned, names: dict[str, str], values: dict[str, Any]) -> str:
+        values[":v"] = {"N": str(record.version)}
         if record.version:
-            values[":v"] = {"N": str(record.version)}
             return "#v = :v"
         names["#p"] = table.partition
-        return "attribute_exists(#p) AND attribute_not_exists(#v)"
+        return "attribute_exists(#p) AND (attribute_not_exists(#v) OR #v = :v)"
 
     def _add(self, kind: str, body: dict[str, Any], table: Table[Any], key: Key, version: int) -> None:
         assert all((action.table.name, action.key) != (table.name, key) for action in self._actions), "one action a row"

@@ -16,7 +16,7 @@ from tazco.kernel.ids import CardId
 from tazco.platform.http.call import Call, registered, success
 from tazco.platform.http.errors import refusal_answer
 from tazco.platform.http.fields import Body, OutMoney, OutTime, WireMoney, text
-from tazco.platform.http.routing import USER_KEY_CHARACTERS_MAX, Doc, Routes
+from tazco.platform.http.routing import USER_KEY_CHARACTERS_MAX, Choice, Doc, Routes
 from tazco.platform.http.schema import PaginationView
 from tazco.platform.idempotency import Answer
 from tazco.platform.jsontext import amount
@@ -199,7 +199,7 @@ LIST = Doc(
     tag="Cardholder: transactions",
     replies={200: TransactionList},
     refusals=(Code.NOT_FOUND, Code.VALIDATION_ERROR),
-    query={"type": "purchase or payment", "cursor": "where to go on", "limit": "1 to 100, default 20"},
+    query={"type": Choice("only these", TYPES), "cursor": "where to go on", "limit": "1 to 100, default 20"},
 )
 
 

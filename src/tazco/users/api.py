@@ -36,7 +36,9 @@ def _email(value: str) -> str:
 class RegisterBody(Body):
     """The e-mail, where the token does not carry it."""
 
-    email: Annotated[str, AfterValidator(_email), WithJsonSchema({"type": "string", "maxLength": 254})] | None = None
+    email: (
+        Annotated[str, AfterValidator(_email), WithJsonSchema({"type": "string", "pattern": "^$|@", "maxLength": 254})] | None
+    ) = None
 
 
 class ReasonBody(Body):

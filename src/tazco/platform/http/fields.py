@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
-from tazco.kernel.money import AMOUNT_MAX, AMOUNT_MIN, Money, from_decimal, to_literal
+from tazco.kernel.money import AMOUNT_MAX, AMOUNT_MIN, DIGITS_MAX, Money, from_decimal, to_literal
 
 REASON_CHARACTERS_MAX: Final = 500
 
@@ -32,7 +32,11 @@ def _payable(value: Money) -> Money:
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("must be a whole number")
+    if Decimal(value).adjusted() > DIGITS_MAX:  # before the conversion, for which `1e999999999` is a gigabyte of digits
+        raise ValueError("is out of range")
+    if value != int(value):
         raise ValueError("must be a whole number")
     return int(value)
 

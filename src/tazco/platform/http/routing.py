@@ -51,6 +51,14 @@ class TolerantRoute(APIRoute):
         self.path_regex = re.compile(self.path_regex.pattern.removesuffix("$") + "/?$", re.IGNORECASE)
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A query parameter that takes one of a few values."""
+
+    meaning: str
+    values: Sequence[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doc:
     """What the documentation says of a route. `replies` maps success statuses to views, `refusals` lists error codes."""
@@ -62,7 +70,7 @@ class Doc:
     body: type[BaseModel] | None = None
     body_required: bool = True
     example: Mapping[str, Any] | None = None
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str | Choice] = field(default_factory=dict)
     key_characters_max: int = 0
     open: bool = False
     operator: bool = False
@@ -154,15 +162,19 @@ def _responses(doc: Doc) -> dict[int | str, dict[str, Any]]:
     return found
 
 
+def _query_parameter(name: str, meaning: str | Choice) -> dict[str, Any]:
+    if isinstance(meaning, Choice):
+        schema: dict[str, Any] = {"type": "string", "enum": list(meaning.values)}
+        return {"name": name, "in": "query", "required": False, "schema": schema, "description": meaning.meaning}
+    return {"name": name, "in": "query", "required": False, "schema": {"type": "string"}, "description": meaning}
+
+
 def _extra(path: str, doc: Doc) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}, "description": "Opaque id."}
         for name in re.findall(r"\{(\w+)\}", path)
     ]
-    parameters += [
-        {"name": name, "in": "query", "required": False, "schema": {"type": "string"}, "description": meaning}
-        for name, meaning in doc.query.items()
-    ]
+    parameters += [_query_parameter(name, meaning) for name, meaning in doc.query.items()]
     if doc.key_characters_max:
         schema = {"type": "string", "minLength": 1, "maxLength": doc.key_characters_max}
         meaning = "A new unique value for each new command; the same value repeats the answer."
