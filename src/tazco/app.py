@@ -1,8 +1,12 @@
 """Way in: HTTP."""
 
+import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
 
+import uvicorn
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -10,19 +14,24 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from tazco import __version__
-from tazco.platform.cloud import Cloud
+from tazco.platform.cloud import Cloud, CloudMisconfigured
 from tazco.platform.http import documentation, health
 from tazco.platform.http.call import Call
 from tazco.platform.http.edge import Edge, exchange_of
 from tazco.platform.http.errors import RouteNotFound
 from tazco.platform.http.routing import answered
 from tazco.platform.logs import configure_logs
+from tazco.platform.policy_source import NoPolicy
 from tazco.platform.services import Services
 from tazco.platform.settings import Settings, load_settings
 from tazco.slices import ROUTES
 from tazco.wiring import services
 
-ADMIN_PREFIX = "/v1/admin/"
+ADMIN_PREFIX: Final = "/v1/admin/"
+HEADER_BYTES_MAX: Final = 32_768
+CONNECTIONS_MAX: Final = 2_000
+SHUTDOWN_SECONDS_MAX: Final = 25
+EXIT_NOT_STARTED: Final = 2
 Started = Callable[[], AbstractAsyncContextManager[Services]]
 
 
@@ -71,3 +80,53 @@ def from_environment() -> ASGIApp:
     settings = load_settings(cloud)
     configure_logs(settings.log_level)
     return api(settings, lambda: services(settings, cloud))
+
+
+def serve(host: str | None, port: int | None, *, with_parent: bool) -> int:
+    """Serve until SIGTERM or SIGINT, then let requests finish; the exit code. `with_parent` also ends it with its parent.
+
+    Raise `BadSettings`, `CloudMisconfigured` or `NoPolicy` before anything is served.
+    """
+    cloud = Cloud.from_environment()
+    settings = load_settings(cloud)
+    configure_logs(settings.log_level)
+    problems: list[Exception] = []
+
+    @asynccontextmanager
+    async def started() -> AsyncIterator[Services]:
+        try:
+            async with services(settings, cloud) as running:
+                yield running
+        except (NoPolicy, CloudMisconfigured) as problem:
+            problems.append(problem)
+            raise
+
+    server = uvicorn.Server(
+        uvicorn.Config(
+            api(settings, started),
+            host=host or settings.host,
+            port=port or settings.port,
+            http="h11",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            h11_max_incomplete_event_size=HEADER_BYTES_MAX,
+            limit_concurrency=CONNECTIONS_MAX,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS_MAX,
+        )
+    )
+    if with_parent:
+        threading.Thread(target=_end_with_parent, args=(server,), daemon=True).start()
+    server.run()
+    if problems:
+        raise problems[0]
+    return 0 if server.started else EXIT_NOT_STARTED
+
+
+def _end_with_parent(server: uvicorn.Server) -> None:
+    """Our standard input ends when whoever started us is gone."""
+    sys.stdin.buffer.read()
+    server.should_exit = True

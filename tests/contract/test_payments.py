@@ -137,7 +137,7 @@ async def test_monthly_payers_stay_on_time_for_a_year(world: World) -> None:
 
 async def test_a_card_earns_once_a_cycle_and_a_zero_still_writes_history_and_event(world: World) -> None:
     ada, card_id = await debtor(world, 100_000)
-    deltas = [(await ada.pay(card_id, 10)).body["scoreImpact"]["delta"] for _ in range(2)]
+    deltas = [(await ada.pay(card_id, 25)).body["scoreImpact"]["delta"] for _ in range(2)]
     world.clock.pass_time(days=29, hours=23)
     deltas.append((await ada.pay(card_id, 25)).body["scoreImpact"]["delta"])
     world.clock.pass_time(hours=1, minutes=1)

@@ -27,7 +27,7 @@ from tazco.kernel.errors import Code, Invalid
 from tazco.kernel.ids import CardRequestId
 from tazco.platform.database import Database
 from tazco.platform.http.call import Call, registered, success
-from tazco.platform.http.fields import Body, Reason, WireMoney, text
+from tazco.platform.http.fields import Body, MoneyInPolicy, Reason, text
 from tazco.platform.http.routing import ADMIN_KEY_CHARACTERS_MAX, USER_KEY_CHARACTERS_MAX, Choice, Doc, Routes
 from tazco.platform.idempotency import Answer
 from tazco.platform.tables import EntriesOf, Key
@@ -51,7 +51,7 @@ class RequestCardBody(Body):
 class ApproveBody(Body):
     """The limit to grant."""
 
-    creditLimit: WireMoney  # noqa: N815  # the wire's spelling
+    creditLimit: MoneyInPolicy  # noqa: N815  # the wire's spelling
 
 
 class RejectBody(Body):

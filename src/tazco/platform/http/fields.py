@@ -70,6 +70,9 @@ WireMoney = Annotated[
 ]
 """An amount in a body: a JSON number in whole units with at most two decimals, from 0.01 to 999999999.99."""
 
+MoneyInPolicy = Annotated[Money, BeforeValidator(_money), WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": 10000000})]
+"""An amount like `WireMoney` whose bounds the policy in force sets, and names when it refuses."""
+
 Whole = Annotated[int, BeforeValidator(_whole), WithJsonSchema({"type": "integer"})]
 """A whole number; `650.0` is one."""
 

@@ -53,7 +53,7 @@ class TolerantRoute(APIRoute):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A query parameter that takes one of a few values."""
+    """A query parameter that takes one of a few values; an empty one counts as absent."""
 
     meaning: str
     values: Sequence[str]
@@ -164,7 +164,7 @@ def _responses(doc: Doc) -> dict[int | str, dict[str, Any]]:
 
 def _query_parameter(name: str, meaning: str | Choice) -> dict[str, Any]:
     if isinstance(meaning, Choice):
-        schema: dict[str, Any] = {"type": "string", "enum": list(meaning.values)}
+        schema: dict[str, Any] = {"type": "string", "enum": [*meaning.values, ""]}
         return {"name": name, "in": "query", "required": False, "schema": schema, "description": meaning.meaning}
     return {"name": name, "in": "query", "required": False, "schema": {"type": "string"}, "description": meaning}
 

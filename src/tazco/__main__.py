@@ -1,0 +1,5 @@
+"""`python -m tazco`."""
+
+from tazco.cli import main
+
+main()

@@ -1,0 +1,284 @@
+"""Way in: the terminal."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tazco import __version__
+from tazco.local.workspace import FOLDER, Workspace, adopt
+
+EXIT_AMISS = 1
+EXIT_CANNOT = 2
+
+cli = typer.Typer(
+    help="Tazco: the backend of a revolving credit-card programme.\n\n"
+    "[bold]tazco dev[/] runs all of it on this machine. While it runs, the other commands find it by themselves.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+cli.add_typer(config, name="config")
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def main() -> None:
+    """Run the command line; an expected failure is one message with cause and cure."""
+    cli()
+
+
+def fail(message: str, code: int = EXIT_CANNOT) -> NoReturn:
+    """End with a message."""
+    err.print(f"[red]✗[/] {message}", soft_wrap=True, markup=True)
+    raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def failures_explained() -> Iterator[None]:
+    """Turn the failures that a user can cure into messages."""
+    from tazco.local.children import ChildDied
+    from tazco.local.data_directory import CannotStart
+    from tazco.local.people import DemoFailed, SignInFailed
+    from tazco.platform.aws import AwsError, AwsUnreachable
+    from tazco.platform.cloud import CloudMisconfigured
+    from tazco.platform.policy_source import NoPolicy
+    from tazco.platform.provision import NotProvisioned
+    from tazco.platform.settings import BadSettings
+
+    try:
+        yield
+    except (BadSettings, CloudMisconfigured, NoPolicy, NotProvisioned, CannotStart) as error:
+        fail(str(error))
+    except (ChildDied, DemoFailed, SignInFailed) as error:
+        fail(str(error), EXIT_AMISS)
+    except (AwsError, AwsUnreachable) as error:
+        fail(f"{error}\nIs the endpoint up, and are the credentials right? `tazco doctor` looks.", EXIT_AMISS)
+
+
+def adopted() -> str | None:
+    """Find a running `tazco dev`, unless the environment already points somewhere; say so."""
+    variables = Workspace(FOLDER).variables
+    if not adopt(variables, os.environ):
+        return None
+    err.print(f"[dim]using the running `tazco dev` ({variables})[/]")
+    return str(variables)
+
+
+def version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
+    """Print the version and end."""
+    if wanted:
+        out.print(f"tazco {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def options(
+    _: Annotated[bool, typer.Option("--version", callback=version, is_eager=True, help="Show the version and exit.")] = False,  # noqa: FBT002 - typer
+) -> None:
+    """Options of every command."""
+
+
+@cli.command()
+def dev(
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the local data first.")] = False,  # noqa: FBT002 - typer
+    port: Annotated[int, typer.Option(help="Port of the API; a free one if it is taken.")] = 3000,
+    cloud_port: Annotated[int | None, typer.Option(help="Port of the embedded cloud; 4566 or a free one unless given.")] = None,
+    folder: Annotated[Path, typer.Option("--data", help="Where data, logs and tokens go.")] = FOLDER,
+) -> None:
+    """Run the whole programme here: emulated cloud, API, demo people.
+
+    Ctrl-C stops it; the next start finds the data again. No Docker, no account, nothing outside of this folder.
+    """
+    from tazco.local.dev import Dev, Plan, run_until_signal
+    from tazco.local.screen import print_running
+    from tazco.slices import SUBSCRIPTIONS, TABLES
+
+    plan = Plan(
+        workspace=Workspace(folder.absolute()),
+        tables=TABLES,
+        subscriptions=SUBSCRIPTIONS,
+        api_port=port,
+        cloud_port=cloud_port,
+        fresh=fresh,
+    )
+    starting = Dev(plan, say=lambda step: err.print(f"[dim]·[/] {step}"))
+    with failures_explained():
+        asyncio.run(run_until_signal(starting, lambda running: print_running(out, running)))
+    err.print("[green]✓[/] stopped, everything is saved")
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Instead of TAZCO_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Instead of TAZCO_PORT.")] = None,
+    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,  # noqa: FBT002 - typer
+) -> None:
+    """Serve the API, as the environment describes it."""
+    from tazco.app import serve as serve_api
+
+    adopted()
+    with failures_explained():
+        code = serve_api(host, port, with_parent=with_parent)
+    raise typer.Exit(code)
+
+
+@cli.command()
+def provision(
+    check: Annotated[bool, typer.Option("--check", help="Only look; change nothing.")] = False,  # noqa: FBT002 - typer
+    as_json: Json = False,  # noqa: FBT002 - typer
+) -> None:
+    """Make every table, pool, bus, queue and parameter that the program needs; or say what is missing or differs.
+
+    Safe to repeat: what is there stays, and a parameter that an operator changed is never overwritten.
+    """
+    from tazco.platform.cloud import Cloud
+    from tazco.platform.provision import Clients, Provisioner
+    from tazco.platform.resources import Finding
+    from tazco.platform.settings import Names
+    from tazco.slices import SUBSCRIPTIONS, TABLES
+
+    adopted()
+    findings: list[Finding] = []
+    with failures_explained():
+        cloud = Cloud.from_environment()
+        provisioner = Provisioner(Clients.of(cloud), Names(), TABLES, SUBSCRIPTIONS)
+        where = cloud.endpoint("dynamodb")
+        with err.status(f"{'looking at' if check else 'provisioning'} {where}") as status:
+
+            def told(finding: Finding) -> None:
+                findings.append(finding)
+                status.update(f"{finding.kind} {finding.name}")
+
+            if check:
+                findings = provisioner.check()
+            else:
+                ids = provisioner.apply(told)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        print_table(("kind", "name", "state", "done", "detail"), ((f.kind, f.name, f.state, f.done, f.detail) for f in findings))
+        if not check:
+            out.print(f"TAZCO_COGNITO_USER_POOL_ID={ids.user_pool_id}\nTAZCO_COGNITO_CLIENT_IDS={ids.client_id}")
+    amiss = [finding for finding in findings if not finding.settled]
+    if amiss:
+        fail(
+            f"{len(amiss)} of {len(findings)} resources are not as declared" + (". Run `tazco provision`." if check else "."),
+            EXIT_AMISS,
+        )
+    err.print(f"[green]✓[/] {len(findings)} resources are as declared")
+
+
+@cli.command()
+def token(
+    email: Annotated[str, typer.Argument(help="Who, for example low@tazco.local")],
+    password: Annotated[str | None, typer.Option(help="The demo people's unless given.", envvar="TAZCO_DEMO_PASSWORD")] = None,
+    id_token: Annotated[bool, typer.Option("--id", help="The ID token instead of the access token.")] = False,  # noqa: FBT002 - typer
+    as_json: Json = False,  # noqa: FBT002 - typer
+) -> None:
+    """Print a real token, alone on a line.
+
+    Use it so: curl -H "Authorization: Bearer $(tazco token low@tazco.local)" …
+    """
+    from tazco.local.people import PASSWORD, Pool
+    from tazco.platform.cloud import Cloud
+    from tazco.platform.provision import Clients, Provisioned
+    from tazco.platform.settings import load_settings
+
+    adopted()
+    with failures_explained():
+        cloud = Cloud.from_environment()
+        settings = load_settings(cloud)
+        ids = Provisioned(user_pool_id=settings.cognito_user_pool_id, client_id=settings.cognito_client_ids[0])
+        tokens = Pool(Clients.of(cloud).cognito, ids).sign_in(email, password or PASSWORD)
+    if as_json:
+        print_json({"accessToken": tokens.access, "idToken": tokens.id})
+    else:
+        sys.stdout.write((tokens.id if id_token else tokens.access) + "\n")
+
+
+@cli.command()
+def doctor(as_json: Json = False) -> None:  # noqa: FBT002 - typer
+    """Check everything the program needs, and say the cure of what is wrong."""
+    from tazco.local.doctor import Diagnosis, Doctor
+    from tazco.local.screen import print_diagnosis
+    from tazco.platform.cloud import Cloud
+    from tazco.slices import SUBSCRIPTIONS, TABLES
+
+    adopted()
+    diagnoses: list[Diagnosis] = []
+
+    def tell(diagnosis: Diagnosis) -> None:
+        diagnoses.append(diagnosis)
+        if not as_json:
+            print_diagnosis(out, diagnosis)
+
+    well = asyncio.run(Doctor(Cloud.from_environment(), TABLES, SUBSCRIPTIONS).examine(tell))
+    if as_json:
+        print_json([asdict(diagnosis) for diagnosis in diagnoses])
+    raise typer.Exit(0 if well else EXIT_AMISS)
+
+
+@config.command("show")
+def config_show(as_json: Json = False) -> None:  # noqa: FBT002 - typer
+    """Every setting and policy value, and where it comes from; secrets masked."""
+    from tazco.local.configuration import policy_entries, settings_entries
+    from tazco.platform.cloud import Cloud
+    from tazco.platform.settings import load_settings
+
+    source = adopted()
+    with failures_explained():
+        cloud = Cloud.from_environment()
+        settings = load_settings(cloud)
+        policy = policy_entries(asyncio.run(_parameters(cloud, settings.ssm_prefix)))
+    entries = settings_entries(settings, adopted_from=source)
+    if as_json:
+        print_json({"settings": [asdict(entry) for entry in entries], "policy": [asdict(entry) for entry in policy]})
+        return
+    print_table(("setting", "value", "from"), ((each.name, each.value, each.origin) for each in entries))
+    print_table(
+        (f"policy below {settings.ssm_prefix}/", "value", "from"), ((each.name, each.value, each.origin) for each in policy)
+    )
+
+
+async def _parameters(cloud: Any, prefix: str) -> dict[str, str]:
+    from tazco.kernel.clock import system_clock
+    from tazco.platform.aws import Aws
+    from tazco.platform.cloud import ChainCredentials
+    from tazco.platform.policy_source import read_parameters
+
+    aws = Aws(cloud.endpoints(), cloud.region, ChainCredentials(cloud), system_clock)
+    try:
+        return await read_parameters(aws, prefix + "/")
+    finally:
+        aws.close()
+
+
+def print_json(value: Any) -> None:
+    """Print for a program."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_table(titles: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
+    """Print for a person."""
+    table = Table(*titles, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*map(str, row))
+    out.print(table)
+
+
+if __name__ == "__main__":
+    main()

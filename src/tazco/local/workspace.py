@@ -1,0 +1,67 @@
+"""The folder of `tazco dev`: where it keeps data, logs, tokens and the variables that other commands need."""
+
+import os
+import secrets
+import shlex
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+FOLDER: Final = Path(".tazco")
+OURS: Final = ("TAZCO_", "AWS_ENDPOINT_URL")
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Every path in the folder."""
+
+    folder: Path
+
+    @property
+    def cloud(self) -> Path:
+        """The embedded cloud's data."""
+        return self.folder / "cloud"
+
+    @property
+    def api_log(self) -> Path:
+        """What the API has to say."""
+        return self.folder / "api.log"
+
+    @property
+    def variables(self) -> Path:
+        """The environment of every process of ours while `tazco dev` runs."""
+        return self.folder / "dev.env"
+
+    @property
+    def tokens(self) -> Path:
+        """Tokens of the demo people."""
+        return self.folder / "tokens.env"
+
+    def cursor_secret(self) -> str:
+        """The secret that signs cursors here; made once, so that cursors survive a restart."""
+        path = self.folder / "cursor-secret"
+        if not path.exists():
+            self.write(path, secrets.token_urlsafe(48))
+        return path.read_text().strip()
+
+    def write(self, path: Path, text: str) -> None:
+        """Write a file that only its owner reads."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+
+    def write_variables(self, path: Path, variables: Mapping[str, str]) -> None:
+        """Write variables as a shell reads them."""
+        self.write(path, "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items()))
+
+
+def adopt(variables: Path, environment: MutableMapping[str, str]) -> bool:
+    """Take over what a running `tazco dev` wrote, unless the environment already points somewhere."""
+    if any(name.startswith(OURS) for name in environment) or not variables.exists():
+        return False
+    for line in variables.read_text().splitlines():
+        name, _, value = line.partition("=")
+        environment[name] = "".join(shlex.split(value))
+    return True
