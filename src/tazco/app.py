@@ -1,5 +1,6 @@
 """Way in: HTTP."""
 
+import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -23,13 +24,14 @@ from tazco.platform.http.routing import answered
 from tazco.platform.logs import configure_logs
 from tazco.platform.policy_source import NoPolicy
 from tazco.platform.services import Services
-from tazco.platform.settings import Settings, load_settings
+from tazco.platform.settings import BadSettings, Settings, load_settings
 from tazco.slices import ROUTES
 from tazco.wiring import services
 
 ADMIN_PREFIX: Final = "/v1/admin/"
 HEADER_BYTES_MAX: Final = 32_768
 CONNECTIONS_MAX: Final = 2_000
+BACKLOG: Final = 2_048
 SHUTDOWN_SECONDS_MAX: Final = 25
 EXIT_NOT_STARTED: Final = 2
 Started = Callable[[], AbstractAsyncContextManager[Services]]
@@ -104,8 +106,6 @@ def serve(host: str | None, port: int | None, *, with_parent: bool) -> int:
     server = uvicorn.Server(
         uvicorn.Config(
             api(settings, started),
-            host=host or settings.host,
-            port=port or settings.port,
             http="h11",
             ws="none",
             lifespan="on",
@@ -120,10 +120,21 @@ def serve(host: str | None, port: int | None, *, with_parent: bool) -> int:
     )
     if with_parent:
         threading.Thread(target=_end_with_parent, args=(server,), daemon=True).start()
-    server.run()
+    with _listening(host or settings.host, port or settings.port) as listener:
+        server.run(sockets=[listener])
     if problems:
         raise problems[0]
     return 0 if server.started else EXIT_NOT_STARTED
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise BadSettings(
+            f"TAZCO_HOST, TAZCO_PORT: {host}:{port} cannot be listened on: {error.strerror}. Choose another with --port."
+        ) from error
 
 
 def _end_with_parent(server: uvicorn.Server) -> None:
