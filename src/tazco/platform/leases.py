@@ -1,6 +1,8 @@
 """Leases: one holder at a time, for a while; kept beside the streams because both are rows without an aggregate."""
 
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -48,11 +50,6 @@ class Leases:
         lease = Lease(entity_key=PREFIX + name, owner=owner, until_ms=0)
         await self.database.write(LEASES, lease, condition="#o = :me", names={"#o": "owner"}, values={":me": {"S": owner}})
 
-    async def held(self, name: str) -> bool:
-        """Somebody holds the lease now."""
-        (lease,) = await self.database.read(Get(LEASES, (PREFIX + name,)))
-        return lease is not None and lease.until_ms >= _epoch_ms(self.clock().timestamp())
-
 
 def _epoch_ms(seconds: float) -> int:
     return int(seconds * 1000)
@@ -60,24 +57,32 @@ def _epoch_ms(seconds: float) -> int:
 
 MAINTENANCE: Final = "cleanup"
 MAINTENANCE_CACHE_SECONDS: Final = 1.0
+MAINTENANCE_LEASE: Final = Get(LEASES, (PREFIX + MAINTENANCE,))
 
 
 @dataclass(slots=True)
 class Maintenance:
-    """Whether a cleanup is running anywhere; looked up at most once a second and process."""
+    """Whether a cleanup is running anywhere; at most once a second and process a command asks, together with its first read."""
 
-    leases: Leases
-    _seen: tuple[float, bool] = field(default=(float("-inf"), False))
+    clock: Clock
+    _seen_at: float = float("-inf")
+    _running: bool = False
 
-    async def running(self) -> bool:
-        """A cleanup holds its lease, as of at most a second ago."""
-        now = self.leases.clock().timestamp()
-        looked_at, running = self._seen
-        if not 0 <= now - looked_at < MAINTENANCE_CACHE_SECONDS:
-            running = await self.leases.held(MAINTENANCE)
-            self._seen = (now, running)
-        return running
+    @property
+    def running(self) -> bool:
+        """A cleanup holds its lease, as of the last look."""
+        return self._running
+
+    @property
+    def question(self) -> Get[Lease] | None:
+        """What to read for a fresh look; None while the last one is less than a second old."""
+        recent = 0 <= self.clock().timestamp() - self._seen_at < MAINTENANCE_CACHE_SECONDS
+        return None if recent else MAINTENANCE_LEASE
+
+    def learn(self, lease: Lease | None) -> None:
+        """The answer to `question`."""
+        self.note(running=lease is not None and lease.until_ms >= _epoch_ms(self.clock().timestamp()))
 
     def note(self, *, running: bool) -> None:
         """Learn that a cleanup starts or ends in this very process."""
-        self._seen = (self.leases.clock().timestamp(), running)
+        self._seen_at, self._running = self.clock().timestamp(), running

@@ -233,15 +233,13 @@ class Commands:
     ) -> tuple[R, Answer | None]:
         snapshot = Snapshot()
         last: Conflict | Throttled | None = None
-        if not origin.caller.is_admin and await self.maintenance.running():
-            raise Unavailable("All data is being cleaned up. Retry in a moment.", retry_after=5)
         async with self.lanes(lane) as held:
             for attempt in range(RETRIES_MAX + 1):
                 if last is not None:
                     await self._back_off(last, attempt)
                 work = Work(origin, self.clock(), self.policy(), self.new_id, self.database, snapshot, self.account_row, once)
                 try:
-                    result = await use_case(work)
+                    result = await self._decide(use_case, work)
                     answer = render(result) if render else None
                     commit = work.to_commit(answer)
                     if not commit.empty:
@@ -255,6 +253,17 @@ class Commands:
                 else:
                     return result, answer
         raise _given_up(last)
+
+    async def _decide(self, use_case: Callable[[Work], Awaitable[R]], work: Work) -> R:
+        """Run the use case; while all data is being cleaned up only operators write, whatever the use case says."""
+        if work.origin.caller.is_admin:
+            return await use_case(work)
+        cleaning = self.maintenance.running()
+        try:
+            return await use_case(work)
+        finally:
+            if await cleaning:
+                raise Unavailable("All data is being cleaned up. Retry in a moment.", retry_after=5)
 
     async def _back_off(self, last: Conflict | Throttled, attempt: int) -> None:
         informed = isinstance(last, Conflict) and last.fresh
