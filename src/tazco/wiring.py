@@ -76,7 +76,7 @@ def _joined(settings: Settings, database: Database, policies: PolicySource, veri
     clock = parts.clock
     directory = Directory(partial(_look_up, database), clock)
     leases = Leases(database, clock)
-    maintenance = Maintenance(leases)
+    maintenance = Maintenance(clock)
     return Services(
         settings=settings,
         aws=database.aws,

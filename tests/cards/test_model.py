@@ -84,7 +84,14 @@ def test_payment_refusals_come_in_the_order_cancelled_nothing_owed_too_much() ->
 
 @pytest.mark.parametrize(
     ("balance", "limit", "near"),
-    [(135_000, 150_000, False), (135_001, 150_000, True), (150_000, 150_000, True), (0, 0, False), (0, 150_000, False), (9, 10, False)],
+    [
+        (135_000, 150_000, False),
+        (135_001, 150_000, True),
+        (150_000, 150_000, True),
+        (0, 0, False),
+        (0, 150_000, False),
+        (9, 10, False),
+    ],
 )
 def test_near_limit_is_strictly_more_than_nine_tenths(balance: int, limit: int, near: bool) -> None:  # noqa: FBT001  # a table
     assert card(limit=limit, balance=balance).near_limit is near

@@ -35,7 +35,17 @@ def card(balance: int = 0, minimum: int = 0, due: datetime = DUE) -> Card:
 
 @pytest.mark.parametrize(
     ("balance", "minimum"),
-    [(0, 0), (1, 1), (2_000, 2_000), (2_500, 2_500), (2_501, 2_500), (100_000, 2_500), (125_024, 2_500), (125_025, 2_501), (500_000, 10_000)],
+    [
+        (0, 0),
+        (1, 1),
+        (2_000, 2_000),
+        (2_500, 2_500),
+        (2_501, 2_500),
+        (100_000, 2_500),
+        (125_024, 2_500),
+        (125_025, 2_501),
+        (500_000, 10_000),
+    ],
 )
 def test_the_minimum_payment_follows_the_table(balance: int, minimum: int) -> None:
     assert minimum_payment(Money(balance), TERMS) == minimum

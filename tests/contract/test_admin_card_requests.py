@@ -60,7 +60,9 @@ async def test_an_approval_answers_with_request_and_top_level_card(world: World)
     assert (await row(world, CARD_REQUESTS, ada.ecosystem_id, request_id))["cardId"] == card["cardId"]
 
 
-@pytest.mark.parametrize(("score", "limit", "status"), [(640, 1500, 200), (640, 1500.01, 400), (500, 100, 200), (430, 500, 200), (430, 500.01, 400)])
+@pytest.mark.parametrize(
+    ("score", "limit", "status"), [(640, 1500, 200), (640, 1500.01, 400), (500, 100, 200), (430, 500, 200), (430, 500.01, 400)]
+)
 async def test_the_limit_goes_up_to_the_tier_of_the_current_score(world: World, score: int, limit: float, status: int) -> None:
     _, request_id = await asked(world, score)
     reply = await approve(world, request_id, limit)
@@ -92,12 +94,27 @@ async def test_a_risen_score_raises_the_limit_and_a_fallen_one_lowers_it(world: 
 
 
 @pytest.mark.parametrize("limit", ["99.99", "3000.01", "0", "-5", "1e12", "0.01"])
-async def test_a_limit_outside_the_policy_is_refused_with_that_word_before_the_request_is_looked_up(world: World, limit: str) -> None:
+async def test_a_limit_outside_the_policy_is_refused_with_that_word_before_the_request_is_looked_up(
+    world: World, limit: str
+) -> None:
     reply = await approve(world, "nothing", b'{"creditLimit":' + limit.encode() + b"}", key="")
     assert (reply.status, reply.code, "policy" in reply.message) == (400, "VALIDATION_ERROR", True)
 
 
-@pytest.mark.parametrize("body", [b"{}", b"", b'{"creditLimit":"500"}', b'{"creditLimit":null}', b'{"creditLimit":true}', b'{"creditLimit":100.001}', b'{"creditLimit":-0}', b'{"creditLimit":1e999}', b"[]"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b"",
+        b'{"creditLimit":"500"}',
+        b'{"creditLimit":null}',
+        b'{"creditLimit":true}',
+        b'{"creditLimit":100.001}',
+        b'{"creditLimit":-0}',
+        b'{"creditLimit":1e999}',
+        b"[]",
+    ],
+)
 async def test_a_limit_that_is_no_amount_is_refused_before_header_and_request(world: World, body: bytes) -> None:
     reply = await approve(world, "nothing", body, key="")
     assert (reply.status, reply.code, "Idempotency-Key" in reply.message) == (400, "VALIDATION_ERROR", False)
@@ -219,7 +236,10 @@ async def test_an_approval_racing_with_the_owners_next_request_leaves_one_card(w
 async def test_the_queue_is_oldest_first_with_a_true_total_and_pages_are_exact(world: World) -> None:
     operator = await world.operator()
     await asyncio.gather(
-        *(seed_request(world, f"queue-{i}", createdAt=ago(world, days=20 + i % 4), statusShard=f"pending#{i % 8}") for i in range(17))
+        *(
+            seed_request(world, f"queue-{i}", createdAt=ago(world, days=20 + i % 4), statusShard=f"pending#{i % 8}")
+            for i in range(17)
+        )
     )
     everything = await walk(operator, QUEUE, "requests", 100)
     order = [(each["createdAt"], each["requestId"]) for page in everything for each in page]
@@ -259,7 +279,9 @@ async def test_the_queue_filters_by_status_and_refuses_unknown_ones(world: World
 
 async def test_days_pending_and_attention_follow_clock_and_policy_everywhere_alike(world: World) -> None:
     ada = await world.person(430)
-    request_id = await seed_request(world, ada.ecosystem_id, createdAt=ago(world, days=8, minutes=-1), tierAtRequest="low", scoreAtRequest=430)
+    request_id = await seed_request(
+        world, ada.ecosystem_id, createdAt=ago(world, days=8, minutes=-1), tierAtRequest="low", scoreAtRequest=430
+    )
     operator = await world.operator()
 
     async def shown() -> list[tuple[int, bool]]:

@@ -48,7 +48,11 @@ async def test_the_same_value_again_still_writes_history_deed_and_event(world: W
     deeds = await audit_of(world, ada.ecosystem_id)
     assert [each["action"] for each in deeds] == ["score.adjusted"] * 2
     assert json.loads(str(deeds[0]["newValue"])) == {"score": 500, "tier": "medium"}
-    assert [each["eventType"] for each in await events(world, ada.ecosystem_id)] == ["user.created", "score.changed", "score.changed"]
+    assert [each["eventType"] for each in await events(world, ada.ecosystem_id)] == [
+        "user.created",
+        "score.changed",
+        "score.changed",
+    ]
 
 
 async def test_the_history_holds_the_ten_newest(world: World) -> None:
@@ -72,7 +76,9 @@ async def test_anything_else_is_refused_before_the_person_is_looked_up(world: Wo
     assert (reply.status, reply.code, "score" in reply.message) == (400, "VALIDATION_ERROR", True)
 
 
-@pytest.mark.parametrize("body", [{"reason": "x"}, {"score": 5}, {"score": 5, "reason": " "}, {"score": 5, "reason": "x" * 501}, None, [], "x"])
+@pytest.mark.parametrize(
+    "body", [{"reason": "x"}, {"score": 5}, {"score": 5, "reason": " "}, {"score": 5, "reason": "x" * 501}, None, [], "x"]
+)
 async def test_score_and_reason_are_both_needed(world: World, body: object) -> None:
     assert (await adjust(world, "nobody", body)).status == 400
 

@@ -41,7 +41,11 @@ async def test_an_approval_is_written_down_whole(world: World) -> None:
     (entry,) = reply.body["auditLogs"]
     assert set(entry) == KEYS
     assert re.fullmatch(TIMESTAMP, entry["timestamp"])
-    assert (entry["actorId"], entry["adminEcosystemId"], entry["adminEmail"]) == (operator.ecosystem_id, operator.ecosystem_id, operator.email)
+    assert (entry["actorId"], entry["adminEcosystemId"], entry["adminEmail"]) == (
+        operator.ecosystem_id,
+        operator.ecosystem_id,
+        operator.email,
+    )
     assert (entry["action"], entry["targetType"], entry["targetId"]) == ("card_request.approved", "card-request", request_id)
     assert entry["targetEcosystemId"] == ada.ecosystem_id
     assert entry["previousValue"] == {"status": "pending"}

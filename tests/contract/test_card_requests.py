@@ -78,7 +78,9 @@ async def test_any_text_is_a_product(world: World, product: str) -> None:
     assert stored["productId"] == product
 
 
-@pytest.mark.parametrize("body", [{}, {"productId": None}, {"productId": ""}, {"productId": "  "}, {"productId": "x" * 65}, {"productId": 5}])
+@pytest.mark.parametrize(
+    "body", [{}, {"productId": None}, {"productId": ""}, {"productId": "  "}, {"productId": "x" * 65}, {"productId": 5}]
+)
 async def test_a_missing_or_bad_product_is_refused_before_anything_is_looked_up(world: World, body: dict[str, object]) -> None:
     for person in (await world.person(), await world.stranger()):
         reply = await person.post("/v1/cards/requests", body)
@@ -121,7 +123,12 @@ async def test_an_open_card_comes_before_a_pending_request_and_that_before_the_c
 async def test_the_cooldown_names_the_days_left_rounded_up(world: World, waited: dict[str, float], left: str) -> None:
     ada = await world.person()
     await seed_request(
-        world, ada.ecosystem_id, status="rejected", statusShard="rejected#3", createdAt=ago(world, days=99), decidedAt=ago(world, **waited)
+        world,
+        ada.ecosystem_id,
+        status="rejected",
+        statusShard="rejected#3",
+        createdAt=ago(world, days=99),
+        decidedAt=ago(world, **waited),
     )
     reply = await ada.ask_for_card()
     assert (reply.status, reply.code) == (400, "VALIDATION_ERROR")
@@ -188,7 +195,9 @@ async def test_of_20_parallel_requests_exactly_one_passes(world: World, score: i
     ada = await world.person(score)
     replies = await asyncio.gather(*(ada.ask_for_card() for _ in range(20)))
     assert collections.Counter(reply.status for reply in replies) == {201: 1, 409: 19}
-    assert {reply.code for reply in replies if reply.status == 409} == {"CARD_ALREADY_EXISTS" if score == 720 else "CARD_REQUEST_EXISTS"}
+    assert {reply.code for reply in replies if reply.status == 409} == {
+        "CARD_ALREADY_EXISTS" if score == 720 else "CARD_REQUEST_EXISTS"
+    }
     mine = [item for item in await world.rows(CARD_REQUESTS) if item["ecosystemId"]["S"] == ada.ecosystem_id]
     assert len(mine) == 1
     assert [each["sequence"] for each in await events(world, mine[0]["requestId"]["S"])] == [1]

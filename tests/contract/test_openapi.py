@@ -28,7 +28,9 @@ async def api(stage: Stage) -> "ApiProcess":  # type: ignore[misc]  # an async g
 
 
 @pytest.mark.parametrize("who", ["a cardholder", "an operator"])
-async def test_schemathesis_finds_no_5xx_and_no_undocumented_answer(who: str, world: World, api: ApiProcess, tmp_path: Path) -> None:
+async def test_schemathesis_finds_no_5xx_and_no_undocumented_answer(
+    who: str, world: World, api: ApiProcess, tmp_path: Path
+) -> None:
     person = await world.operator() if who == "an operator" else (await world.cardholder())[0]
     report = tmp_path / "report.txt"
     with report.open("wb") as out:

@@ -48,7 +48,9 @@ async def test_a_payment_answers_with_transaction_card_and_score(world: World) -
     assert (stored["balance"], stored["availableCredit"], stored["nextDueDate"]) == (80_420, 919_580, card["nextDueDate"])
 
 
-@pytest.mark.parametrize(("owed", "paid", "delta"), [(100_000, 1000, 50), (100_420, 200, 18), (100_000, 50, 12), (100_000, 12.5, 11)])
+@pytest.mark.parametrize(
+    ("owed", "paid", "delta"), [(100_000, 1000, 50), (100_420, 200, 18), (100_000, 50, 12), (100_000, 12.5, 11)]
+)
 async def test_the_bonus_follows_the_table(world: World, owed: int, paid: float, delta: int) -> None:
     ada, card_id = await debtor(world, owed)
     reply = await ada.pay(card_id, paid)
@@ -225,9 +227,7 @@ async def test_a_payment_racing_with_an_operators_score_loses_neither(world: Wor
     for _ in range(4):
         ada, card_id = await debtor(world, 100_000, score=600, nextDueDate=ago(world, days=3))
         path = f"/v1/admin/users/{ada.ecosystem_id}/score"
-        paid, moved = await asyncio.gather(
-            ada.pay(card_id, 1), operator.call("PATCH", path, {"score": 100, "reason": "fraud"})
-        )
+        paid, moved = await asyncio.gather(ada.pay(card_id, 1), operator.call("PATCH", path, {"score": 100, "reason": "fraud"}))
         assert (paid.status, moved.status) == (201, 200)
         final = (await row(world, USERS, ada.ecosystem_id))["currentScore"]
         assert final == (80 if paid.body["scoreImpact"]["previousScore"] == 100 else 100)

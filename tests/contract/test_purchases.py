@@ -41,7 +41,10 @@ async def test_a_purchase_answers_with_transaction_and_card(world: World) -> Non
     assert (stored["balance"], stored["availableCredit"], stored["minimumPayment"]) == (10_000, 290_000, 2_500)
 
 
-@pytest.mark.parametrize(("merchant", "shown"), [({}, "Unknown Merchant"), ({"merchant": None}, "Unknown Merchant"), ({"merchant": "x" * 100}, "x" * 100)])
+@pytest.mark.parametrize(
+    ("merchant", "shown"),
+    [({}, "Unknown Merchant"), ({"merchant": None}, "Unknown Merchant"), ({"merchant": "x" * 100}, "x" * 100)],
+)
 async def test_a_merchant_may_be_missing(world: World, merchant: dict[str, Any], shown: str) -> None:
     ada, card_id = await world.cardholder()
     reply = await ada.post(path(card_id), {"amount": 1, **merchant})
@@ -56,7 +59,22 @@ async def test_a_bad_merchant_is_refused_and_not_recorded(world: World, merchant
     assert await ledger(ada, card_id) == []
 
 
-BAD_AMOUNTS = ["{}", "null", '"500"', "true", "0", "-1", "0.001", "-0", "-0.0", "1e999", "1e999999999", "1000000000", "999999999.991", "[1]"]
+BAD_AMOUNTS = [
+    "{}",
+    "null",
+    '"500"',
+    "true",
+    "0",
+    "-1",
+    "0.001",
+    "-0",
+    "-0.0",
+    "1e999",
+    "1e999999999",
+    "1000000000",
+    "999999999.991",
+    "[1]",
+]
 
 
 @pytest.mark.parametrize("literal", BAD_AMOUNTS)
@@ -76,7 +94,10 @@ async def test_what_is_no_json_number_is_a_malformed_body(world: World, literal:
     assert (reply.status, reply.code) == (400, "VALIDATION_ERROR")
 
 
-@pytest.mark.parametrize(("literal", "balance"), [("0.01", "0.01"), ("1.230", "1.23"), ("1e2", "100"), ("2999.99", "2999.99"), ("650.0", "650"), ("3000", "3000")])
+@pytest.mark.parametrize(
+    ("literal", "balance"),
+    [("0.01", "0.01"), ("1.230", "1.23"), ("1e2", "100"), ("2999.99", "2999.99"), ("650.0", "650"), ("3000", "3000")],
+)
 async def test_amounts_count_by_value(world: World, literal: str, balance: str) -> None:
     ada, card_id = await world.cardholder()
     reply = await ada.post(path(card_id), b'{"amount":' + literal.encode() + b"}")

@@ -49,7 +49,9 @@ async def test_the_ledger_is_newest_first_with_declines(busy: tuple[Person, str]
 
 @pytest.mark.parametrize("limit", [1, 3, 4, 8, 16, 17])
 @pytest.mark.parametrize("kind", ["", "?type=purchase", "?type=payment"])
-async def test_pages_together_are_the_whole_list_and_only_the_last_is_short(busy: tuple[Person, str], limit: int, kind: str) -> None:
+async def test_pages_together_are_the_whole_list_and_only_the_last_is_short(
+    busy: tuple[Person, str], limit: int, kind: str
+) -> None:
     ada, card_id = busy
     path = f"/v1/cards/{card_id}/transactions{kind}"
     whole = (await ada.get(path)).body["transactions"]

@@ -1,7 +1,5 @@
 """Leases: one holder at a time, for a while; kept beside the streams because both are rows without an aggregate."""
 
-import asyncio
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final

@@ -21,7 +21,7 @@ from tazco.platform.commit import AlreadyAnswered, Commit, Conflict, Lost, Throt
 from tazco.platform.database import Database, Overloaded
 from tazco.platform.idempotency import Answer, Once, StoredAnswer, alive
 from tazco.platform.lanes import Lanes
-from tazco.platform.leases import Maintenance
+from tazco.platform.leases import MAINTENANCE_LEASE, Maintenance
 from tazco.platform.outbox import OUTBOX, outbox_row
 from tazco.platform.policy import Policy
 from tazco.platform.tables import Get, Key, Question, Table
@@ -43,6 +43,13 @@ SERVER_FAULT_MIN: Final = 500
 
 AccountRow = Callable[[EcosystemId], Get[Any]]
 """The question for a caller's own record; its answer is an `Account` or None."""
+
+
+class CleaningUp(Unavailable):
+    """All data is being deleted; only operators may write meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("All data is being cleaned up. Retry in a moment.", retry_after=5)
 
 
 @dataclass(slots=True)
@@ -73,6 +80,7 @@ class Work:
     _snapshot: Snapshot
     _account_row: AccountRow
     _once: Once | None = None
+    _maintenance: Maintenance | None = None
     _checked: bool = False
     _changes: list[_Change] = field(default_factory=list)
 
@@ -110,11 +118,14 @@ class Work:
 
     def _guards(self) -> list[Question[Any]]:
         guards: list[Question[Any]] = [self._once.row] if self._once else []
+        if self._maintenance and self._maintenance.question:
+            guards.append(self._maintenance.question)
         ecosystem_id = self.origin.caller.ecosystem_id
         return [*guards, self._account_row(ecosystem_id)] if ecosystem_id else guards
 
     def _check(self) -> None:
         self._checked = True
+        self._check_maintenance()
         rows = self._snapshot.rows
         if self.account is not None and self.account.disabled:
             raise AccountDisabled("This account is disabled. Contact support.")
@@ -122,6 +133,15 @@ class Work:
             stored = cast("StoredAnswer | None", rows[self._once.row.table.name, self._once.row.key])
             if stored is not None and alive(stored, self.now):
                 raise AlreadyAnswered(stored)
+
+    def _check_maintenance(self) -> None:
+        if self._maintenance is None:
+            return
+        place = (MAINTENANCE_LEASE.table.name, MAINTENANCE_LEASE.key)
+        if place in self._snapshot.rows:
+            self._maintenance.learn(self._snapshot.rows.pop(place))
+        if self._maintenance.running:
+            raise CleaningUp
 
     def add(self, table: Table[Any], record: Record, *events: Event) -> None:
         """Insert a row that must not exist yet; a row with a version starts its stream with `events`."""
@@ -208,7 +228,7 @@ class Commands:
             _, answer = await self._run(origin, use_case, lane, once, render)
         except AlreadyAnswered as repeated:
             return once.replay(repeated.stored)
-        except AccountDisabled:
+        except (AccountDisabled, CleaningUp):
             raise
         except Refused:
             (stored,) = await self.database.read(once.row)
@@ -237,9 +257,9 @@ class Commands:
             for attempt in range(RETRIES_MAX + 1):
                 if last is not None:
                     await self._back_off(last, attempt)
-                work = Work(origin, self.clock(), self.policy(), self.new_id, self.database, snapshot, self.account_row, once)
+                work = self._attempt(origin, snapshot, once)
                 try:
-                    result = await self._decide(use_case, work)
+                    result = await use_case(work)
                     answer = render(result) if render else None
                     commit = work.to_commit(answer)
                     if not commit.empty:
@@ -254,16 +274,9 @@ class Commands:
                     return result, answer
         raise _given_up(last)
 
-    async def _decide(self, use_case: Callable[[Work], Awaitable[R]], work: Work) -> R:
-        """Run the use case; while all data is being cleaned up only operators write, whatever the use case says."""
-        if work.origin.caller.is_admin:
-            return await use_case(work)
-        cleaning = self.maintenance.running()
-        try:
-            return await use_case(work)
-        finally:
-            if await cleaning:
-                raise Unavailable("All data is being cleaned up. Retry in a moment.", retry_after=5)
+    def _attempt(self, origin: Origin, snapshot: Snapshot, once: Once | None) -> Work:
+        maintenance = None if origin.caller.is_admin else self.maintenance
+        return Work(origin, self.clock(), self.policy(), self.new_id, self.database, snapshot, self.account_row, once, maintenance)
 
     async def _back_off(self, last: Conflict | Throttled, attempt: int) -> None:
         informed = isinstance(last, Conflict) and last.fresh

@@ -23,6 +23,20 @@ CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+TAGS: Final = (
+    "Cardholder: account",
+    "Cardholder: card requests",
+    "Cardholder: cards",
+    "Cardholder: transactions",
+    "Operators: card requests",
+    "Operators: people",
+    "Operators: cards",
+    "Operators: audit",
+    "Operators: cleanup",
+    "Health",
+)
+"""In the order of the page: what people come for first."""
+
 DESCRIPTION: Final = """\
 A revolving credit-card programme: people ask for a card, buy, pay back, gain and lose score; operators decide and look after it.
 
@@ -40,6 +54,7 @@ def openapi_of(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, openapi_version="3.1.0", description=DESCRIPTION, routes=app.routes
     )
     schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+    document["tags"] = [{"name": tag} for tag in TAGS]
     schemes["bearer"] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     return document
 
