@@ -23,8 +23,9 @@ static: setup  ## everything that needs no running: format, lint, types, import 
 	@echo "→ types";        $(RUN)mypy
 	@echo "→ import order"; $(RUN)lint-imports --no-cache | tail -n 3
 
-fix: setup  ## format, and mend what the linter can mend
-	@$(RUN)ruff check --fix --quiet . ; $(RUN)ruff format .
+fix: setup  ## format, mend what the linter can mend, renew the generated pages
+	@$(RUN)ruff check --fix --quiet . ; $(RUN)ruff format --quiet .
+	@$(RUN)python -m tests.architecture.pages
 
 setup: .venv/.complete  ## install everything into .tools and .venv
 

@@ -103,21 +103,7 @@ def serve(host: str | None, port: int | None, *, with_parent: bool) -> int:
             problems.append(problem)
             raise
 
-    server = uvicorn.Server(
-        uvicorn.Config(
-            api(settings, started),
-            http="h11",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            h11_max_incomplete_event_size=HEADER_BYTES_MAX,
-            limit_concurrency=CONNECTIONS_MAX,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS_MAX,
-        )
-    )
+    server = uvicorn.Server(_limits(api(settings, started)))
     if with_parent:
         threading.Thread(target=_end_with_parent, args=(server,), daemon=True).start()
     with _listening(host or settings.host, port or settings.port) as listener:
@@ -125,6 +111,22 @@ def serve(host: str | None, port: int | None, *, with_parent: bool) -> int:
     if problems:
         raise problems[0]
     return 0 if server.started else EXIT_NOT_STARTED
+
+
+def _limits(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        h11_max_incomplete_event_size=HEADER_BYTES_MAX,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS_MAX,
+    )
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -1,24 +1,17 @@
 """Way in: the terminal."""
 
 import asyncio
-import contextlib
-import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from tazco import __version__
+from tazco.local.terminal import EXIT_AMISS, err, fail, failures_explained, out, print_json, print_table
 from tazco.local.workspace import FOLDER, Workspace, adopt
-
-EXIT_AMISS = 1
-EXIT_CANNOT = 2
 
 cli = typer.Typer(
     help="Tazco: the backend of a revolving credit-card programme.\n\n"
@@ -30,8 +23,6 @@ cli = typer.Typer(
 )
 config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 cli.add_typer(config, name="config")
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
@@ -39,34 +30,6 @@ Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 def main() -> None:
     """Run the command line; an expected failure is one message with cause and cure."""
     cli()
-
-
-def fail(message: str, code: int = EXIT_CANNOT) -> NoReturn:
-    """End with a message."""
-    err.print(f"[red]✗[/] {message}", soft_wrap=True, markup=True)
-    raise typer.Exit(code)
-
-
-@contextlib.contextmanager
-def failures_explained() -> Iterator[None]:
-    """Turn the failures that a user can cure into messages."""
-    from tazco.local.children import ChildDied
-    from tazco.local.data_directory import CannotStart
-    from tazco.local.people import DemoFailed, SignInFailed
-    from tazco.platform.aws import AwsError, AwsUnreachable
-    from tazco.platform.cloud import CloudMisconfigured
-    from tazco.platform.policy_source import NoPolicy
-    from tazco.platform.provision import NotProvisioned
-    from tazco.platform.settings import BadSettings
-
-    try:
-        yield
-    except (BadSettings, CloudMisconfigured, NoPolicy, NotProvisioned, CannotStart) as error:
-        fail(str(error))
-    except (ChildDied, DemoFailed, SignInFailed) as error:
-        fail(str(error), EXIT_AMISS)
-    except (AwsError, AwsUnreachable) as error:
-        fail(f"{error}\nIs the endpoint up, and are the credentials right? `tazco doctor` looks.", EXIT_AMISS)
 
 
 def adopted() -> str | None:
@@ -145,13 +108,30 @@ def provision(
 
     Safe to repeat: what is there stays, and a parameter that an operator changed is never overwritten.
     """
+    adopted()
+    findings, ids = _provisioned(check=check)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        print_table(("kind", "name", "state", "done", "detail"), ((f.kind, f.name, f.state, f.done, f.detail) for f in findings))
+        if ids:
+            out.print(f"TAZCO_COGNITO_USER_POOL_ID={ids.user_pool_id}\nTAZCO_COGNITO_CLIENT_IDS={ids.client_id}")
+    amiss = [finding for finding in findings if not finding.settled]
+    if amiss:
+        fail(
+            f"{len(amiss)} of {len(findings)} resources are not as declared" + (". Run `tazco provision`." if check else "."),
+            EXIT_AMISS,
+        )
+    err.print(f"[green]✓[/] {len(findings)} resources are as declared")
+
+
+def _provisioned(*, check: bool) -> tuple[Any, Any]:
     from tazco.platform.cloud import Cloud
     from tazco.platform.provision import Clients, Provisioner
     from tazco.platform.resources import Finding
     from tazco.platform.settings import Names
     from tazco.slices import SUBSCRIPTIONS, TABLES
 
-    adopted()
     findings: list[Finding] = []
     with failures_explained():
         cloud = Cloud.from_environment()
@@ -164,22 +144,8 @@ def provision(
                 status.update(f"{finding.kind} {finding.name}")
 
             if check:
-                findings = provisioner.check()
-            else:
-                ids = provisioner.apply(told)
-    if as_json:
-        print_json([asdict(finding) for finding in findings])
-    else:
-        print_table(("kind", "name", "state", "done", "detail"), ((f.kind, f.name, f.state, f.done, f.detail) for f in findings))
-        if not check:
-            out.print(f"TAZCO_COGNITO_USER_POOL_ID={ids.user_pool_id}\nTAZCO_COGNITO_CLIENT_IDS={ids.client_id}")
-    amiss = [finding for finding in findings if not finding.settled]
-    if amiss:
-        fail(
-            f"{len(amiss)} of {len(findings)} resources are not as declared" + (". Run `tazco provision`." if check else "."),
-            EXIT_AMISS,
-        )
-    err.print(f"[green]✓[/] {len(findings)} resources are as declared")
+                return provisioner.check(), None
+            return findings, provisioner.apply(told)
 
 
 @cli.command()
@@ -265,19 +231,6 @@ async def _parameters(cloud: Any, prefix: str) -> dict[str, str]:
         return await read_parameters(aws, prefix + "/")
     finally:
         aws.close()
-
-
-def print_json(value: Any) -> None:
-    """Print for a program."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
-
-
-def print_table(titles: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
-    """Print for a person."""
-    table = Table(*titles, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*map(str, row))
-    out.print(table)
 
 
 if __name__ == "__main__":

@@ -53,9 +53,7 @@ class Stream(Versioned):
     entity_key: str
 
 
-STREAMS: Final = Table(
-    name="outbox-sequences", record=Stream, partition="entityKey", aggregate="system", ledger=False, wiped_as="sequences"
-)
+STREAMS: Final = Table(name="outbox-sequences", record=Stream, partition="entityKey", aggregate="system", wiped_as="sequences")
 
 
 def shard_of(aggregate_type: str, aggregate_id: str) -> str:

@@ -25,44 +25,106 @@ class BadSettings(Exception):
 class Names(BaseSettings):
     """Under which names the resources stand in the account; all that provisioning needs to know."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=DOTENV, extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=DOTENV, extra="ignore", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     table_prefix: str = Field(default="tazco-", pattern=r"^[A-Za-z0-9_.-]{0,100}$")
+    """Before the name of every table, queue and rule."""
+
     ssm_prefix: str = Field(default="/tazco/financial-api", pattern=r"^(/[A-Za-z0-9_.-]+){1,10}$")
+    """Path below which the policy parameters stand."""
+
     event_bus: str = Field(default="tazco-financial-events", min_length=1)
+    """Name of the bus."""
+
     event_source: str = Field(default="tazco.financial-api", min_length=1)
+    """`Source` of every event."""
 
 
 class Settings(Names):
     """What is fixed while the program runs. Lists are comma-separated."""
 
     env: Literal["development", "production"] = "development"
+    """`production` refuses endpoint overrides, `*` as an origin and keys that do not come over https."""
+
     host: str = "127.0.0.1"
+    """Address to listen on."""
+
     port: int = Field(default=3000, ge=1, le=65535)
+    """Port to listen on."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much is logged; never tokens, secrets, bodies or whole phone numbers."""
+
     policy_refresh_seconds: float = Field(default=30, ge=1, le=3600)
+    """How often the policy is read, give or take a fifth."""
+
     cognito_user_pool_id: str = Field(min_length=1)
+    """The pool whose tokens count."""
+
     cognito_client_ids: Texts = Field(min_length=1)
+    """Its clients whose tokens count, comma-separated."""
+
     cognito_issuer: str | None = None
+    """`iss` of the tokens; from region and pool unless given."""
+
     cognito_jwks_url: str | None = None
+    """Where the pool publishes its keys; from the issuer unless given."""
+
     cursor_secrets: Secrets = Field(min_length=1)
+    """Sign cursors: at least 32 bytes each, comma-separated; the first signs, all verify."""
+
     cors_allowed_origins: Texts | None = None
+    """Origins that browsers may call from, comma-separated; `*` reflects any, the default outside production."""
+
     trusted_proxy_hops: int = Field(default=0, ge=0, le=10)
+    """How many entries of `X-Forwarded-For`, from the right, our own proxies wrote."""
+
     max_body_bytes: int = Field(default=65_536, ge=1_024, le=10_485_760)
+    """Largest body."""
+
     webhook_max_body_bytes: int = Field(default=3_145_728, ge=1_024, le=10_485_760)
+    """Largest body of a webhook."""
+
     request_timeout_seconds: float = Field(default=10, ge=0.1, le=300)
+    """Deadline of a request."""
+
     cleanup_enabled: bool = True
+    """Whether operators may delete all data."""
+
     whatsapp_provider: Literal["meta", "wppconnect"] = "meta"
+    """Who carries the messages."""
+
     whatsapp_meta_base_url: str = "https://graph.facebook.com"
+    """Where the Cloud API is."""
+
     whatsapp_meta_api_version: str = Field(default="v25.0", pattern=r"^v\d{1,3}\.\d{1,3}$")
+    """Its version."""
+
     whatsapp_meta_phone_number_id: str | None = None
+    """Our number there."""
+
     whatsapp_meta_access_token: SecretStr | None = None
+    """Opens it."""
+
     whatsapp_meta_app_secrets: Secrets = ()
+    """Sign its webhooks, comma-separated for rotation."""
+
     whatsapp_meta_verify_token: SecretStr | None = None
+    """Proves us in its handshake."""
+
     wpp_base_url: str | None = None
+    """Where WPPConnect is."""
+
     wpp_secret_key: SecretStr | None = None
+    """Opens it."""
+
     wpp_webhook_secret: SecretStr | None = None
+    """Proves its webhooks."""
+
     wpp_session: str = "tazco-financial-api"
+    """Our session there."""
 
     @field_validator("cognito_client_ids", "cors_allowed_origins", "cursor_secrets", "whatsapp_meta_app_secrets", mode="before")
     @classmethod
