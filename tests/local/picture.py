@@ -33,10 +33,20 @@ async def main() -> None:
     """Start, draw, stop."""
     with tempfile.TemporaryDirectory() as folder:
         plan = Plan(
-            workspace=Workspace(Path(folder)), tables=TABLES, subscriptions=SUBSCRIPTIONS, api_port=3000, cloud_port=None, fresh=False
+            workspace=Workspace(Path(folder)),
+            tables=TABLES,
+            subscriptions=SUBSCRIPTIONS,
+            api_port=3000,
+            cloud_port=None,
+            fresh=False,
         )
         dev = Dev(plan, say=print)
-        await dev.run(lambda running: (draw(running), dev.stop.set())[1])
+
+        def show(running: Running) -> None:
+            draw(running)
+            dev.stop.set()
+
+        await dev.run(show)
 
 
 if __name__ == "__main__":

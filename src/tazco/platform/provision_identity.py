@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         UserPoolTypeTypeDef,
     )
 
+PAGE_ROWS: Final = 60
 ADMIN_GROUP: Final = "admin"
 CLIENT_NAME: Final = "api"
 ACCESS_TOKEN_MINUTES: Final = 60
@@ -65,7 +66,7 @@ class PoolResource:
 
     def find(self) -> str | None:
         """The id of the pool with this name; of several the first made one."""
-        pages = self.client.get_paginator("list_user_pools").paginate(MaxResults=60)
+        pages = self.client.get_paginator("list_user_pools").paginate(PaginationConfig={"PageSize": PAGE_ROWS})
         found = [pool for page in pages for pool in page["UserPools"] if pool.get("Name") == self.name]
         return min(found, key=lambda pool: pool["CreationDate"])["Id"] if found else None
 
@@ -117,7 +118,9 @@ class ClientResource:
 
     def find(self, pool_id: str) -> str | None:
         """The id of the client with this name."""
-        pages = self.client.get_paginator("list_user_pool_clients").paginate(UserPoolId=pool_id, MaxResults=60)
+        pages = self.client.get_paginator("list_user_pool_clients").paginate(
+            UserPoolId=pool_id, PaginationConfig={"PageSize": PAGE_ROWS}
+        )
         clients = (entry for page in pages for entry in page["UserPoolClients"])
         return next((entry.get("ClientId") for entry in clients if entry.get("ClientName") == self.name), None)
 

@@ -58,7 +58,8 @@ def queue_arn(client: "SQSClient", name: str) -> str | None:
 def _attributes(client: "SQSClient", name: str, attribute: Any) -> Mapping[str, str] | None:
     try:
         url = client.get_queue_url(QueueName=name)["QueueUrl"]
-        return client.get_queue_attributes(QueueUrl=url, AttributeNames=[attribute]).get("Attributes", {})
+        found = client.get_queue_attributes(QueueUrl=url, AttributeNames=[attribute]).get("Attributes", {})
+        return {str(name): value for name, value in found.items()}
     except ClientError as error:
         if error_code(error) in ("QueueDoesNotExist", "NonExistentQueue"):
             return None

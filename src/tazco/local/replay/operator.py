@@ -70,9 +70,7 @@ class Operator:
         return from_decimal(reply.body["offers"][0]["terms"]["creditLimit"])
 
     async def _command(self, method: str, path: str, body: Any, again_on: tuple[int, ...]) -> Any:
-        reply = await self.client.call(
-            method, path, token=await self._token(), body=body, key=str(uuid.uuid4()), again_on=again_on
-        )
+        reply = await self.client.call(method, path, token=await self._token(), body=body, key=str(uuid.uuid4()), again_on=again_on)
         if reply.status not in SUCCESS:
             raise Unexpected(f"{method} {path} by the operator: {described(reply)}")
         return reply.body

@@ -1,0 +1,167 @@
+"""Puts a replay on: checks that the API is there, raises the limits, plays everybody side by side, reconciles."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from tazco.kernel.clock import system_clock
+from tazco.local.http_client import ApiClient
+from tazco.local.people import Pool
+from tazco.local.replay.evidence import events_of, evidence_of
+from tazco.local.replay.histories import History
+from tazco.local.replay.limits import Limits
+from tazco.local.replay.operator import Operator
+from tazco.local.replay.patient_client import PatientClient, Unexpected
+from tazco.local.replay.player import Played, Player
+from tazco.local.replay.reconcile import Reconciliation, reconcile
+from tazco.local.replay.report import Report, summed
+from tazco.platform.aws import Aws
+from tazco.platform.cloud import ChainCredentials, Cloud
+from tazco.platform.database import Database
+from tazco.platform.policy import Policy
+from tazco.platform.provision import Clients, Provisioned
+from tazco.platform.settings import Settings
+from tazco.platform.wire import WireFailure
+
+CONCURRENCY_DEFAULT: Final = 16
+HTTP_OK: Final = 200
+
+
+class CannotReplay(Exception):
+    """The replay cannot begin; the message tells cause and cure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to replay, where, and how.
+
+    `run` makes the e-mails of this replay its own, so that the next one meets other people; `password` is everybody's.
+    """
+
+    histories: tuple[History, ...]
+    api_url: str
+    settings: Settings
+    cloud: Cloud
+    run: str
+    password: str
+    raise_limits: bool
+    concurrency: int = CONCURRENCY_DEFAULT
+
+
+@dataclass(slots=True)
+class Replay:
+    """One replay. `say` tells of a step; `advance` is called when a customer is through."""
+
+    plan: Plan
+    say: Callable[[str], None]
+    advance: Callable[[], None]
+    _notes: list[str] = field(default_factory=list)
+
+    async def run(self) -> Report:
+        """Play everybody and prove the result; raise `CannotReplay` or `LimitsNotServed` before anybody plays."""
+        aws = self._aws()
+        client = PatientClient(ApiClient(self.plan.api_url), random.SystemRandom())
+        now = asyncio.get_running_loop().time
+        try:
+            operator, pool = await self._enter(client)
+            async with self._policy(aws, operator) as policy:
+                client.seconds.clear()
+                began = now()
+                played = await self._play_all(client, operator, pool, policy)
+                seconds = now() - began
+                self.say("reading the tables")
+                proof = await reconciled(Database(aws, self.plan.settings.table_prefix), played)
+        finally:
+            client.api.close()
+            aws.close()
+        return summed(
+            self.plan.run,
+            played,
+            proof,
+            exchange_seconds=client.seconds,
+            repeats=client.repeats,
+            seconds=seconds,
+            notes=tuple(self._notes),
+        )
+
+    def _aws(self) -> Aws:
+        cloud = self.plan.cloud
+        return Aws(cloud.endpoints(), cloud.region, ChainCredentials(cloud), system_clock)
+
+    async def _enter(self, client: PatientClient) -> tuple[Operator, Pool]:
+        plan = self.plan
+        try:
+            reply = await client.api.call("GET", "/health/readiness")
+        except (WireFailure, ValueError) as failure:
+            raise CannotReplay(
+                f"No API answers at {plan.api_url}: {failure}. Start one with `tazco dev`, or give --api-url."
+            ) from None
+        if reply.status != HTTP_OK:
+            raise CannotReplay(f"The API at {plan.api_url} is not ready: {reply.body}. `tazco doctor` looks for the cause.")
+        ids = Provisioned(user_pool_id=plan.settings.cognito_user_pool_id, client_id=plan.settings.cognito_client_ids[0])
+        clients = await asyncio.to_thread(Clients.of, plan.cloud)
+        pool = Pool(clients.cognito, ids)
+        operator = Operator(client, pool, self._email("operator"), plan.password)
+        try:
+            await operator.register()
+        except Unexpected as problem:
+            raise CannotReplay(f"The replay has no operator: {problem}. Do API and environment share one user pool?") from None
+        return operator, pool
+
+    @asynccontextmanager
+    async def _policy(self, aws: Aws, operator: Operator) -> AsyncIterator[Policy]:
+        settings = self.plan.settings
+        limits = Limits(aws, settings.ssm_prefix, settings.policy_refresh_seconds, operator, self._note)
+        if not self.plan.raise_limits:
+            self._note("the policy's limits stay: a card gets its history's limit or that of the tier, whichever is less")
+            yield await limits.policy()
+            return
+        async with limits.raised(self.plan.histories) as policy:
+            yield policy
+
+    async def _play_all(self, client: PatientClient, operator: Operator, pool: Pool, policy: Policy) -> list[Played]:
+        """Everybody's history, at most `concurrency` at a time."""
+        plan = self.plan
+        waiting = iter(plan.histories)
+        everybody: list[Played] = []
+
+        async def play_next() -> None:
+            for history in waiting:
+                played = Played(customer=history.customer)
+                everybody.append(played)
+                email = self._email(history.customer)
+                player = Player(
+                    client=client,
+                    operator=operator,
+                    pool=pool,
+                    policy=policy,
+                    email=email,
+                    password=plan.password,
+                    history=history,
+                    played=played,
+                )
+                await player.play()
+                self.advance()
+
+        self.say(f"replaying {len(plan.histories)} histories through {plan.api_url}")
+        async with asyncio.TaskGroup() as group:
+            for _ in range(plan.concurrency):
+                group.create_task(play_next())
+        return everybody
+
+    def _email(self, who: str) -> str:
+        return f"replay-{self.plan.run}-{who.lower()}@tazco.local"
+
+    def _note(self, text: str) -> None:
+        self._notes.append(text)
+        self.say(text)
+
+
+async def reconciled(database: Database, played: list[Played]) -> Reconciliation:
+    """Read the tables and judge everybody."""
+    ids = [each.ecosystem_id for each in played if each.ecosystem_id]
+    events = await events_of(database, ids)
+    return reconcile(played, await evidence_of(database, ids), events)
