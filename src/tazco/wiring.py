@@ -9,6 +9,7 @@ from tazco.kernel.clock import Clock, system_clock
 from tazco.kernel.ids import NewId, Subject
 from tazco.platform.aws import Aws, Transport, over_the_wire
 from tazco.platform.cloud import ChainCredentials, Cloud
+from tazco.platform.commands import Commands
 from tazco.platform.database import Database
 from tazco.platform.directory import Directory, Known
 from tazco.platform.health import Check, Health
@@ -24,7 +25,6 @@ from tazco.platform.policy_source import PolicySource
 from tazco.platform.services import Services
 from tazco.platform.settings import Settings
 from tazco.platform.tables import Get
-from tazco.platform.work import Commands
 from tazco.slices import TABLES
 from tazco.users.model import User
 from tazco.users.store import known_by_subject, user

@@ -105,7 +105,7 @@ def http(body: bytes, status: int = 200, **headers: str) -> bytes:
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop run until the condition holds, for at most five seconds."""
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - conditions of plain objects have no event to wait for
+        while not condition():
             await asyncio.sleep(0)
 
 

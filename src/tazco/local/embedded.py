@@ -136,7 +136,7 @@ class EmbeddedCloud:
         pool = Pool(Address.of(self.url))
         try:
             async with asyncio.timeout(START_SECONDS_MAX):
-                while self.alive and not await _answers(pool):  # noqa: ASYNC110  # another process has no event to wait for
+                while self.alive and not await _answers(pool):  # another process has no event to wait for
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             raise CannotStart(

@@ -31,8 +31,8 @@ class OutboxRow(Record):
     occurred_at: datetime
     request_id: str
     payload: str
-    pending_shard: str | None
-    created_at: datetime | None
+    pending_shard: str | None = None
+    created_at: datetime | None = None
 
 
 OUTBOX: Final = Table(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from tazco.kernel.clock import Clock
 from tazco.kernel.ids import NewId
 from tazco.platform.aws import Aws
+from tazco.platform.commands import Commands
 from tazco.platform.database import Database
 from tazco.platform.health import Health
 from tazco.platform.http.gate import Gate
@@ -13,7 +14,6 @@ from tazco.platform.paging import Cursors
 from tazco.platform.policy_source import PolicySource
 from tazco.platform.settings import Settings
 from tazco.platform.tables import Table
-from tazco.platform.work import Commands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

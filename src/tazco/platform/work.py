@@ -1,26 +1,21 @@
-"""The work: a use case reads and writes through it, and the loop around it commits everything at once or decides again.
+"""The work: what a use case reads and writes through; `platform/commands` commits it at once or has it decided again.
 
 A use case is a function `(command, work) -> result` that does no I/O of its own and may run several times.
 """
 
-import asyncio
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, TypeVar, cast, overload
+from typing import Any, TypeVar, cast, overload
 
-from tazco.kernel.clock import Clock
-from tazco.kernel.errors import AccountDisabled, Refused, Unavailable, VersionConflict
+from tazco.kernel.errors import AccountDisabled, Unavailable
 from tazco.kernel.events import Event
 from tazco.kernel.ids import EcosystemId, NewId
 from tazco.kernel.record import Record, Versioned
-from tazco.platform.aws import AwsError, AwsUnreachable
 from tazco.platform.caller import Account, Origin
-from tazco.platform.commit import AlreadyAnswered, Commit, Conflict, Lost, Throttled
-from tazco.platform.database import Database, Overloaded
+from tazco.platform.commit import AlreadyAnswered, Commit
+from tazco.platform.database import Database
 from tazco.platform.idempotency import Answer, Once, StoredAnswer, alive
-from tazco.platform.lanes import Lanes
 from tazco.platform.leases import MAINTENANCE_LEASE, Maintenance
 from tazco.platform.outbox import OUTBOX, outbox_row
 from tazco.platform.policy import Policy
@@ -32,14 +27,6 @@ A3 = TypeVar("A3")
 A4 = TypeVar("A4")
 R = TypeVar("R")
 V = TypeVar("V", bound=Versioned)
-
-RETRIES_MAX: Final = 5
-INFORMED_BACKOFF_SECONDS: Final = 0.0005
-"""Base of the pause after a lost commit that told the new state: shorter than a read, so that whoever lost goes next."""
-
-UNINFORMED_BACKOFF_SECONDS: Final = 0.01
-BACKOFF_MAX_SECONDS: Final = 0.25
-SERVER_FAULT_MIN: Final = 500
 
 AccountRow = Callable[[EcosystemId], Get[Any]]
 """The question for a caller's own record; its answer is an `Account` or None."""
@@ -205,107 +192,3 @@ class Work:
                 now=self.now,
             )
             commit.insert(OUTBOX, row)
-
-
-@dataclass(slots=True)
-class Commands:
-    """Runs use cases: reads, decides, commits; on conflict again from what the failure returned, at most five times."""
-
-    database: Database
-    clock: Clock
-    new_id: NewId
-    policy: Callable[[], Policy]
-    account_row: AccountRow
-    maintenance: Maintenance
-    rng: random.Random = field(default_factory=random.SystemRandom)
-    lanes: Lanes = field(default_factory=Lanes)
-
-    async def once(
-        self, origin: Origin, use_case: Callable[[Work], Awaitable[R]], *, once: Once, lane: str, render: Callable[[R], Answer]
-    ) -> Answer:
-        """Run a command under its idempotency key: its effect and the answer to it are one commit, a repetition is a replay."""
-        try:
-            _, answer = await self._run(origin, use_case, lane, once, render)
-        except AlreadyAnswered as repeated:
-            return once.replay(repeated.stored)
-        except (AccountDisabled, CleaningUp):
-            raise
-        except Refused:
-            (stored,) = await self.database.read(once.row)
-            if stored is not None and alive(stored, self.clock()):
-                return once.replay(stored)
-            raise
-        assert answer is not None
-        return answer
-
-    async def run(self, origin: Origin, use_case: Callable[[Work], Awaitable[R]], *, lane: str) -> R:
-        """Run a command that is idempotent by nature and carries no key."""
-        result, _ = await self._run(origin, use_case, lane, None, None)
-        return result
-
-    async def _run(
-        self,
-        origin: Origin,
-        use_case: Callable[[Work], Awaitable[R]],
-        lane: str,
-        once: Once | None,
-        render: Callable[[R], Answer] | None,
-    ) -> tuple[R, Answer | None]:
-        snapshot = Snapshot()
-        last: Conflict | Throttled | None = None
-        async with self.lanes(lane) as held:
-            for attempt in range(RETRIES_MAX + 1):
-                if last is not None:
-                    await self._back_off(last, attempt)
-                work = self._attempt(origin, snapshot, once)
-                try:
-                    result = await use_case(work)
-                    answer = render(result) if render else None
-                    commit = work.to_commit(answer)
-                    if not commit.empty:
-                        held.won(await commit.write())
-                except Conflict as conflict:
-                    last = conflict
-                    held.lost()
-                    snapshot = _after(snapshot, conflict)
-                except Throttled as throttled:
-                    last = throttled
-                else:
-                    return result, answer
-        raise _given_up(last)
-
-    def _attempt(self, origin: Origin, snapshot: Snapshot, once: Once | None) -> Work:
-        maintenance = None if origin.caller.is_admin else self.maintenance
-        return Work(origin, self.clock(), self.policy(), self.new_id, self.database, snapshot, self.account_row, once, maintenance)
-
-    async def _back_off(self, last: Conflict | Throttled, attempt: int) -> None:
-        informed = isinstance(last, Conflict) and last.fresh
-        base = INFORMED_BACKOFF_SECONDS if informed else UNINFORMED_BACKOFF_SECONDS
-        await asyncio.sleep(self.rng.uniform(0, min(BACKOFF_MAX_SECONDS, base * 2**attempt)))
-
-
-def _after(snapshot: Snapshot, conflict: Conflict) -> Snapshot:
-    """Where to decide from next: the returned rows where there are any, otherwise nothing is known."""
-    return Snapshot({**snapshot.rows, **conflict.fresh}) if conflict.fresh else Snapshot()
-
-
-def _given_up(last: Conflict | Throttled | None) -> Refused:
-    if isinstance(last, Throttled):
-        return Unavailable("The database asks for a slower pace. Retry with the same Idempotency-Key.", retry_after=1)
-    lost = last.lost if last else None
-    details = _conflict_details(lost) if lost else {}
-    return VersionConflict("Others changed the same record at the same time. Retry with the same Idempotency-Key.", **details)
-
-
-def _conflict_details(lost: Lost) -> dict[str, Any]:
-    named = {"card_id": lost.key["cardId"]} if "cardId" in lost.key else {}
-    return {**named, "expected_version": lost.expected, "actual_version": lost.actual}
-
-
-def as_refusal(error: Exception) -> Refused | None:
-    """What a failed dependency means to the caller: try again. None for anything that is a bug."""
-    if isinstance(error, AwsUnreachable | Overloaded):
-        return Unavailable("A dependency does not answer. Retry with the same Idempotency-Key.", retry_after=5)
-    if isinstance(error, AwsError) and (error.throttled or error.status >= SERVER_FAULT_MIN):
-        return Unavailable("A dependency is overloaded. Retry with the same Idempotency-Key.", retry_after=1)
-    return None

@@ -77,9 +77,9 @@ def read_histories(lines: Iterable[str]) -> tuple[History, ...]:
     histories: dict[str, History] = {}
     for row in reader:
         history = _history(row, reader.line_num)
-        if history.customer in histories:
+        if history.customer.lower() in histories:  # e-mails are made of them, and those know no case
             raise BadHistories(f"Line {reader.line_num}: ID {history.customer} is there twice. Leave one of them.")
-        histories[history.customer] = history
+        histories[history.customer.lower()] = history
     if not histories:
         raise BadHistories("There is no customer in the file.")
     return tuple(histories.values())

@@ -1,5 +1,6 @@
 """The proof: what the tables hold of a customer must follow from the ledger, the events, and what the API confirmed."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -84,14 +85,14 @@ class _Judge:
         changes = [_payload(row) for row in rows if row.event_type == ScoreChanged.type]
         told = Counter((each["previousScore"], each["newScore"], each["delta"], each["reason"], each["source"]) for each in changes)
         written = Counter((each.previous_value, each.value, each.delta, each.reason, each.source.value) for each in steps)
-        for step in (told | written).keys():
+        for step in told | written:
             self._hold(
                 Check.SCORE,
                 told[step] == written[step],
                 f"score {step[0]} → {step[1]} ({step[3]}): {written[step]} steps, {told[step]} events",
             )
         scores = [(each["previousScore"], each["newScore"]) for each in changes]
-        linked = all(before[1] == after[0] for before, after in zip(scores, scores[1:], strict=False))
+        linked = all(before[1] == after[0] for before, after in itertools.pairwise(scores))
         ends = person is None or not scores or scores[-1][1] == person.current_score
         self._hold(Check.SCORE, linked and ends, f"the events of the score do not lead to the present one: {scores}")
         self._no_others(rows, Check.SCORE, {UserCreated.type, ScoreChanged.type})

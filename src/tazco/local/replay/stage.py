@@ -28,6 +28,7 @@ from tazco.platform.wire import WireFailure
 
 CONCURRENCY_DEFAULT: Final = 16
 HTTP_OK: Final = 200
+DOMAIN: Final = "tazco.local"
 
 
 class CannotReplay(Exception):
@@ -104,7 +105,7 @@ class Replay:
         ids = Provisioned(user_pool_id=plan.settings.cognito_user_pool_id, client_id=plan.settings.cognito_client_ids[0])
         clients = await asyncio.to_thread(Clients.of, plan.cloud)
         pool = Pool(clients.cognito, ids)
-        operator = Operator(client, pool, self._email("operator"), plan.password)
+        operator = Operator(client, pool, f"replay-operator-{plan.run}@{DOMAIN}", plan.password)
         try:
             await operator.register()
         except Unexpected as problem:
@@ -152,8 +153,8 @@ class Replay:
                 group.create_task(play_next())
         return everybody
 
-    def _email(self, who: str) -> str:
-        return f"replay-{self.plan.run}-{who.lower()}@tazco.local"
+    def _email(self, customer: str) -> str:
+        return f"replay-{self.plan.run}-{customer.lower()}@{DOMAIN}"
 
     def _note(self, text: str) -> None:
         self._notes.append(text)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tazco.kernel.errors import Code, NotFound, Refused, TooManyRequests, Unavailable
+from tazco.platform.aws import AwsError, AwsUnreachable
 from tazco.platform.codec import camel_case
+from tazco.platform.database import Overloaded
 from tazco.platform.idempotency import Answer
 from tazco.platform.jsontext import encode
 
@@ -30,6 +32,8 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.UNAUTHORIZED: 401,
     Code.INVALID_SECRET: 401,
 }
+
+SERVER_FAULT_MIN: Final = 500
 
 
 class PayloadTooLarge(Refused):
@@ -84,3 +88,12 @@ def with_meta(body: bytes, meta: Meta) -> bytes:
 def retry_after(refusal: Refused) -> dict[str, str]:
     """The header that tells when to come back, where coming back helps."""
     return {"Retry-After": str(refusal.retry_after)} if isinstance(refusal, Unavailable) else {}
+
+
+def as_refusal(error: Exception) -> Refused | None:
+    """What a failed dependency means to the caller: try again. None for anything that is a bug."""
+    if isinstance(error, AwsUnreachable | Overloaded):
+        return Unavailable("A dependency does not answer. Retry with the same Idempotency-Key.", retry_after=5)
+    if isinstance(error, AwsError) and (error.throttled or error.status >= SERVER_FAULT_MIN):
+        return Unavailable("A dependency is overloaded. Retry with the same Idempotency-Key.", retry_after=1)
+    return None

@@ -17,9 +17,8 @@ from starlette.responses import Response
 from tazco.kernel.errors import Code, Refused
 from tazco.platform.http.call import KEY_HEADER, Call
 from tazco.platform.http.edge import exchange_of
-from tazco.platform.http.errors import STATUS, Unexpected, refusal_answer, retry_after
+from tazco.platform.http.errors import STATUS, Unexpected, as_refusal, refusal_answer, retry_after
 from tazco.platform.http.schema import ErrorEnvelope
-from tazco.platform.work import as_refusal
 
 log = structlog.get_logger()
 
