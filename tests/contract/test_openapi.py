@@ -13,7 +13,7 @@ from tests.processes import ApiProcess, api_process
 from tests.stage import Stage
 from tests.world import World
 
-EXAMPLES = 12
+EXAMPLES = 8
 CHECKS_LEFT_OUT = (
     "unsupported_method",  # the contract answers 404 to a wrong method
     "positive_data_acceptance",  # a valid body may still be refused by the rules of credit

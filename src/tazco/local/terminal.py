@@ -29,6 +29,7 @@ def failures_explained() -> Iterator[None]:
     from tazco.local.children import ChildDied
     from tazco.local.data_directory import CannotStart
     from tazco.local.people import DemoFailed, SignInFailed
+    from tazco.local.replay.limits import CannotReplay
     from tazco.platform.aws import AwsError, AwsUnreachable
     from tazco.platform.cloud import CloudMisconfigured
     from tazco.platform.policy_source import NoPolicy
@@ -37,7 +38,7 @@ def failures_explained() -> Iterator[None]:
 
     try:
         yield
-    except (BadSettings, CloudMisconfigured, NoPolicy, NotProvisioned, CannotStart) as error:
+    except (BadSettings, CloudMisconfigured, NoPolicy, NotProvisioned, CannotReplay, CannotStart) as error:
         fail(str(error))
     except (ChildDied, DemoFailed, SignInFailed) as error:
         fail(str(error), EXIT_AMISS)

@@ -15,9 +15,10 @@ from tazco.card_requests.commands import limit_of
 from tazco.kernel.money import Money, to_literal
 from tazco.local.replay.histories import History, starting_score
 from tazco.local.replay.operator import Operator
+from tazco.local.replay.patient_client import Unexpected
 from tazco.platform.aws import Aws
 from tazco.platform.cloud import Cloud
-from tazco.platform.policy import TIER_LIMIT_MAX, Policy, policy_from
+from tazco.platform.policy import TIER_LIMIT_MAX, InvalidPolicy, Policy, policy_from
 from tazco.platform.policy_source import read_parameters
 from tazco.users.model import HIGH_TIER_SCORE_MIN, MEDIUM_TIER_SCORE_MIN, SCORE_MIN, Tier, tier_of
 
@@ -38,8 +39,8 @@ REFRESHES_MAX: Final = 4
 GRACE_SECONDS: Final = 10.0
 
 
-class LimitsNotServed(Exception):
-    """The API goes on with other limits than SSM has; the message says the cure."""
+class CannotReplay(Exception):
+    """The replay cannot begin; the message tells cause and cure."""
 
 
 def on_this_machine(cloud: Cloud) -> bool:
@@ -72,15 +73,17 @@ class Limits:
     operator: Operator
     say: Callable[[str], None]
 
-    async def policy(self) -> Policy:
-        """The policy that SSM has now."""
-        return policy_from(await self._read())
+    def _valid(self, parameters: Mapping[str, str]) -> Policy:
+        try:
+            return policy_from(parameters)
+        except InvalidPolicy as error:
+            raise CannotReplay(f"The policy under {self.ssm_prefix}/ is invalid: {error}. Correct the parameter.") from None
 
     @asynccontextmanager
     async def raised(self, histories: tuple[History, ...]) -> AsyncIterator[Policy]:
         """The policy with limits that are high enough, for as long as the block runs."""
         before = await self._read()
-        policy = policy_from(before)
+        policy = self._valid(before)
         needed = needed_limits(histories, policy)
         changed = {tier: to_literal(limit) for tier, limit in needed.items() if limit != limit_of(tier, policy)}
         told = ", ".join(f"{PARAMETERS[tier]} {to_literal(limit_of(tier, policy))} → {value}" for tier, value in changed.items())
@@ -89,24 +92,32 @@ class Limits:
         try:
             for tier, value in reversed(changed.items()):  # highest first: the set is valid after every step
                 await self._put(PARAMETERS[tier], value)
-            yield await self.served(tuple(changed))
+            yield await self.served()
         finally:
             await self._restore(before, changed)
+        if changed:
+            self.say("waiting until the API has the former limits again")
+            try:
+                await self.served()
+            except CannotReplay as error:
+                self.say(str(error))
 
-    async def served(self, tiers: tuple[Tier, ...]) -> Policy:
-        """Wait until the API offers what SSM has for each of the tiers; the policy. Raise `LimitsNotServed` if it never does."""
-        policy = await self.policy()
+    async def served(self) -> Policy:
+        """Wait until the API offers what SSM has for every tier; the policy. Raise `CannotReplay` if it never does."""
+        policy = self._valid(await self._read())
         try:
             async with asyncio.timeout(REFRESHES_MAX * self.refresh_seconds + GRACE_SECONDS):
-                for tier in tiers:
-                    await self.operator.set_score(self.operator.ecosystem_id, SCORES[tier], "To see the offer of the tier")
+                for tier, score in SCORES.items():
+                    await self.operator.set_score(self.operator.ecosystem_id, score, "To see the offer of the tier")
                     while await self.operator.offered() != limit_of(tier, policy):
                         await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
-            raise LimitsNotServed(
-                f"The API has not taken over the limits under {self.ssm_prefix}/. Does it run on the same cloud and prefix? "
-                "Its readiness warns of a policy that it refused; replay with --no-raise-limits leaves the policy alone."
+            raise CannotReplay(
+                f"The API does not serve the limits that stand under {self.ssm_prefix}/. Does it run on the same cloud and prefix? "
+                "Its readiness warns of a policy that it refused."
             ) from None
+        except Unexpected as problem:
+            raise CannotReplay(f"The offers that tell the limits cannot be read: {problem}.") from None
         return policy
 
     async def _restore(self, before: Mapping[str, str], changed: Mapping[Tier, str]) -> None:
@@ -119,8 +130,6 @@ class Limits:
                 await self._put(name, before[name])
             elif name in now:
                 await self.aws.call("ssm", "DeleteParameter", {"Name": f"{self.ssm_prefix}/{name}"})
-        if changed:
-            self.say("the limits of the policy are as before")
 
     async def _put(self, name: str, value: str) -> None:
         arguments = {"Name": f"{self.ssm_prefix}/{name}", "Value": value, "Type": "String", "Overwrite": True}

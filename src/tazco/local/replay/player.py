@@ -83,6 +83,8 @@ class Player:
             await self._look_at_card()
         except Unexpected as problem:
             self.played.problem = str(problem)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            self.played.problem = f"an answer has not the form of the contract: {error!r}"
 
     async def _register(self) -> None:
         tokens = await signed_in(self.pool, self.email, self.password, operator=False)
@@ -97,7 +99,8 @@ class Player:
         tier_limit = limit_of(tier_of(score), self.policy)
         reply = await self.client.call("GET", "/v1/offers", token=self._token)
         _demand(reply.status in SUCCESS and len(reply.body["offers"]) == 1, "looking at the offer", reply)
-        _demand(_money(reply.body["offers"][0]["terms"]["creditLimit"]) == tier_limit, "the offered limit", reply)
+        offered = _money(reply.body["offers"][0]["terms"]["creditLimit"])
+        _demand(offered == tier_limit, f"an offer of {to_literal(offered)} instead of {to_literal(tier_limit)}", reply)
         reply = await self._command("/v1/cards/requests", {"productId": PRODUCT_ID})
         _demand(reply.status in SUCCESS and reply.body["request"]["scoreAtRequest"] == score, "asking for a card", reply)
         request = reply.body["request"]
@@ -117,7 +120,7 @@ class Player:
             played.months_without_payment += 1
             return
         reply = await self._money_command("payments", paid, {})
-        if paid <= played.balance:
+        if paid < played.balance:
             transaction = self._completed(reply, paid, f"the payment of {month.name}")
             played.payments[transaction] = paid
             played.balance = Money(played.balance - paid)

@@ -12,7 +12,7 @@ from tazco.cards.events import CardApproved
 from tazco.kernel.money import Money, from_decimal, to_literal
 from tazco.local.replay.evidence import Events, Evidence, StoredCard
 from tazco.local.replay.player import Played
-from tazco.platform.jsontext import parse_object
+from tazco.platform.jsontext import Malformed, parse_object
 from tazco.platform.outbox import OutboxRow
 from tazco.scores.events import ScoreChanged
 from tazco.transactions.events import PaymentMade, PurchaseMade, TransactionDeclined
@@ -23,13 +23,13 @@ from tazco.users.events import UserCreated
 class Check(StrEnum):
     """What is proved, in the words of the report."""
 
-    BALANCE = "balance = completed purchases - completed payments, from 0 to the limit"
-    CREDIT = "available credit = limit - balance, as stored"
-    LEDGER = "the ledger holds what the API confirmed, nothing else"
-    SEQUENCE = "each stream is numbered 1..n without gaps, n as in the row"
-    FIRST = "one user.created, card.requested and card.approved each"
-    TRANSACTION = "one event for each transaction, with its amount and balance"
-    SCORE = "one score.changed for each step of a score"
+    BALANCE = "balance = Σ purchases - Σ payments"
+    CREDIT = "available credit = limit - balance"
+    LEDGER = "ledger = what the API confirmed"
+    SEQUENCE = "sequences run 1..n without gaps"
+    FIRST = "one event for each user, request, card"
+    TRANSACTION = "one event for each transaction"
+    SCORE = "one event for each step of a score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,13 @@ class _Judge:
             self.verdicts.mismatches.append(Mismatch(check, self.played.customer, text))
 
     def judge(self) -> None:
-        """All checks."""
+        """All checks; a payload that cannot be read ends them and is a mismatch itself."""
+        try:
+            self._everything()
+        except (KeyError, ValueError, ArithmeticError, Malformed) as error:
+            self._hold(Check.TRANSACTION, False, f"an event has not the payload of its type: {error!r}")
+
+    def _everything(self) -> None:
         self._person()
         self._requests()
         cards = [stored.card.card_id for stored in self.found.cards]

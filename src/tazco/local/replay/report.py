@@ -14,10 +14,12 @@ from tazco.local.replay.player import Grant, Played
 from tazco.local.replay.reconcile import Check, Reconciliation
 
 SHOWN_MAX: Final = 20
-IN_TIME: Final = (
-    "a replay cannot move the server's clock: every payment is in time, the repayment status only sets the starting score"
-)
+IN_TIME: Final = "every payment is in time by the server's clock; late months only lower the starting score"
 MILLISECONDS: Final = 1000
+PAYMENT_REASONS: Final = {
+    FailureReason.NO_BALANCE: "nothing was owed; April pays a March not in the file",
+    FailureReason.AMOUNT_EXCEEDS_BALANCE: "more was paid than was owed",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,24 +160,20 @@ def print_report(console: Console, report: Report) -> None:
 
 
 def _count_rows(report: Report) -> list[tuple[str, str, str]]:
-    reasons = ", ".join(
-        f"{times} {reason.value}"
-        for reason, times in sorted(report.refused.items())
-        if reason is not FailureReason.INSUFFICIENT_CREDIT
-    )
     return [
         ("customers", str(report.customers), f"run {report.run}"),
-        ("requests approved at once", str(report.granted[Grant.AT_ONCE]), "by the score, with the limit of the tier"),
+        ("requests approved at once", str(report.granted[Grant.AT_ONCE]), "with the limit of the tier"),
         (
             "requests pending",
             str(report.granted[Grant.BY_OPERATOR]),
-            "then approved by the operator, with the limit of the history",
+            "then approved, with the limit of the history",
         ),
         ("purchases", str(report.purchases), f"{report.months_without_purchase} months needed none"),
         ("declines", str(report.declines), "purchases above the available credit"),
         ("payments", str(report.payments), f"{report.months_without_payment} months had none"),
-        ("refusals", str(report.refusals), f"payments above the balance: {reasons or 'none'}"),
+        ("refusals", str(report.refusals), "payments above the balance"),
+        *((f"  {reason.value}", str(times), why) for reason, why in PAYMENT_REASONS.items() if (times := report.refused[reason])),
         ("HTTP requests", str(report.requests), f"{report.repeats} repeated" if report.repeats else "none repeated"),
-        ("requests/s", f"{report.requests / report.seconds:.0f}", f"in {report.seconds:.1f} s, new people's sign-in included"),
+        ("requests/s", f"{report.requests / report.seconds:.0f}", f"in {report.seconds:.1f} s, sign-in included"),
         ("p50 / p99", f"{report.p50_seconds * MILLISECONDS:.1f} / {report.p99_seconds * MILLISECONDS:.1f} ms", "of one exchange"),
     ]

@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from tazco.card_requests.commands import limit_of
 from tazco.kernel.clock import system_clock
+from tazco.kernel.money import to_literal
 from tazco.local.http_client import ApiClient
 from tazco.local.people import Pool
 from tazco.local.replay.evidence import events_of, evidence_of
 from tazco.local.replay.histories import History
-from tazco.local.replay.limits import Limits
+from tazco.local.replay.limits import PARAMETERS, CannotReplay, Limits
 from tazco.local.replay.operator import Operator
 from tazco.local.replay.patient_client import PatientClient, Unexpected
 from tazco.local.replay.player import Played, Player
@@ -29,10 +31,6 @@ from tazco.platform.wire import WireFailure
 CONCURRENCY_DEFAULT: Final = 16
 HTTP_OK: Final = 200
 DOMAIN: Final = "tazco.local"
-
-
-class CannotReplay(Exception):
-    """The replay cannot begin; the message tells cause and cure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +60,7 @@ class Replay:
     _notes: list[str] = field(default_factory=list)
 
     async def run(self) -> Report:
-        """Play everybody and prove the result; raise `CannotReplay` or `LimitsNotServed` before anybody plays."""
+        """Play everybody and prove the result; raise `CannotReplay` before anybody plays."""
         aws = self._aws()
         client = PatientClient(ApiClient(self.plan.api_url), random.SystemRandom())
         now = asyncio.get_running_loop().time
@@ -72,7 +70,7 @@ class Replay:
                 client.seconds.clear()
                 began = now()
                 played = await self._play_all(client, operator, pool, policy)
-                seconds = now() - began
+                seconds, exchanges = now() - began, tuple(client.seconds)
                 self.say("reading the tables")
                 proof = await reconciled(Database(aws, self.plan.settings.table_prefix), played)
         finally:
@@ -82,7 +80,7 @@ class Replay:
             self.plan.run,
             played,
             proof,
-            exchange_seconds=client.seconds,
+            exchange_seconds=exchanges,
             repeats=client.repeats,
             seconds=seconds,
             notes=tuple(self._notes),
@@ -115,12 +113,14 @@ class Replay:
     @asynccontextmanager
     async def _policy(self, aws: Aws, operator: Operator) -> AsyncIterator[Policy]:
         settings = self.plan.settings
-        limits = Limits(aws, settings.ssm_prefix, settings.policy_refresh_seconds, operator, self._note)
-        if not self.plan.raise_limits:
-            self._note("the policy's limits stay: a card gets its history's limit or that of the tier, whichever is less")
-            yield await limits.policy()
-            return
-        async with limits.raised(self.plan.histories) as policy:
+        limits = Limits(aws, settings.ssm_prefix, settings.policy_refresh_seconds, operator, self.say)
+        if self.plan.raise_limits:
+            async with limits.raised(self.plan.histories) as policy:
+                self._notes.append(_limits_note(policy, "raised for the run"))
+                yield policy
+        else:
+            policy = await limits.served()
+            self._notes.append(_limits_note(policy, "the policy's own, which cap the histories"))
             yield policy
 
     async def _play_all(self, client: PatientClient, operator: Operator, pool: Pool, policy: Policy) -> list[Played]:
@@ -156,9 +156,10 @@ class Replay:
     def _email(self, customer: str) -> str:
         return f"replay-{self.plan.run}-{customer.lower()}@{DOMAIN}"
 
-    def _note(self, text: str) -> None:
-        self._notes.append(text)
-        self.say(text)
+
+def _limits_note(policy: Policy, why: str) -> str:
+    limits = ", ".join(f"{tier.value} {to_literal(limit_of(tier, policy))}" for tier in PARAMETERS)
+    return f"limits by tier: {limits} ({why})"
 
 
 async def reconciled(database: Database, played: list[Played]) -> Reconciliation:
