@@ -120,7 +120,7 @@ class Player:
             played.months_without_payment += 1
             return
         reply = await self._money_command("payments", paid, {})
-        if paid < played.balance:
+        if paid <= played.balance:
             transaction = self._completed(reply, paid, f"the payment of {month.name}")
             played.payments[transaction] = paid
             played.balance = Money(played.balance - paid)
