@@ -19,6 +19,7 @@ A4 = TypeVar("A4")
 BATCH_GET_MAX: Final = 100
 BATCH_WRITE_MAX: Final = 25
 UNPROCESSED_ROUNDS_MAX: Final = 8
+UNPROCESSED_BASE_SECONDS: Final = 0.025
 
 
 class Overloaded(Exception):
@@ -91,7 +92,7 @@ class Database:
             request = wanted.setdefault(self.physical_name(get.table), {"ConsistentRead": True, "Keys": []})
             request["Keys"].append(get.table.key_item(get.key))
         rows: dict[tuple[str, Key], Any] = {}
-        for _ in range(UNPROCESSED_ROUNDS_MAX):
+        for attempt in range(UNPROCESSED_ROUNDS_MAX):
             reply = await self.call("BatchGetItem", {"RequestItems": wanted})
             for name, items in reply["Responses"].items():
                 table = tables[name]
@@ -100,7 +101,12 @@ class Database:
             wanted = reply.get("UnprocessedKeys") or {}
             if not wanted:
                 return rows
+            await self._pause(attempt)
         raise Overloaded("DynamoDB left keys of a batch unread")
+
+    async def _pause(self, attempt: int) -> None:
+        """DynamoDB hands back what its throughput did not allow: a growing while with full jitter."""
+        await asyncio.sleep(self.aws.rng.uniform(0, UNPROCESSED_BASE_SECONDS * 2**attempt))
 
     async def _query_all(self, question: Question[Any]) -> tuple[Any, ...]:
         assert isinstance(question, RowsOf | EntriesOf)
@@ -118,12 +124,15 @@ class Database:
         arguments = self._query_arguments(question)
         if page_rows or question.range.rows_max:
             arguments["Limit"] = page_rows or question.range.rows_max
-        while True:
-            if start is not None:
-                arguments["ExclusiveStartKey"] = start
-            reply = await self.call("Query", arguments)
+        async for reply in self._pages("Query", arguments, start):
             for item in reply["Items"]:
                 yield item
+
+    async def _pages(self, operation: str, arguments: dict[str, Any], start: Item | None) -> AsyncIterator[dict[str, Any]]:
+        """Reply after reply until there is no more; a page may be empty and still not be the last."""
+        while True:
+            reply = await self.call(operation, {**arguments, "ExclusiveStartKey": start} if start else arguments)
+            yield reply
             start = reply.get("LastEvaluatedKey")
             if not start:
                 return
@@ -157,13 +166,7 @@ class Database:
     async def count(self, question: EntriesOf) -> int:
         """How many entries an index has under one value, counted by DynamoDB page by page."""
         arguments = {**self._query_arguments(question), "Select": "COUNT"}
-        total = 0
-        while True:
-            reply = await self.call("Query", arguments)
-            total += int(reply["Count"])
-            if not reply.get("LastEvaluatedKey"):
-                return total
-            arguments["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+        return sum([int(reply["Count"]) async for reply in self._pages("Query", arguments, None)])
 
     async def scan(
         self, table: Table[Any], *, start: Item | None = None, page_rows: int | None = None, keys_only: bool = False
@@ -175,26 +178,21 @@ class Database:
         if keys_only:
             arguments["ProjectionExpression"] = ", ".join(f"#k{i}" for i in range(len(table.key_names)))
             arguments["ExpressionAttributeNames"] = {f"#k{i}": name for i, name in enumerate(table.key_names)}
-        while True:
-            if start is not None:
-                arguments["ExclusiveStartKey"] = start
-            reply = await self.call("Scan", arguments)
+        async for reply in self._pages("Scan", arguments, start):
             for item in reply["Items"]:
                 yield item
-            start = reply.get("LastEvaluatedKey")
-            if not start:
-                return
 
     async def delete_all(self, table: Table[Any], keys: list[Key]) -> None:
         """Delete rows in batches; deleting one that is gone already is no error."""
         name = self.physical_name(table)
         for start in range(0, len(keys), BATCH_WRITE_MAX):
             wanted = {name: [{"DeleteRequest": {"Key": table.key_item(key)}} for key in keys[start : start + BATCH_WRITE_MAX]]}
-            for _ in range(UNPROCESSED_ROUNDS_MAX):
+            for attempt in range(UNPROCESSED_ROUNDS_MAX):
                 reply = await self.call("BatchWriteItem", {"RequestItems": wanted})
                 wanted = reply.get("UnprocessedItems") or {}
                 if not wanted:
                     break
+                await self._pause(attempt)
             else:
                 raise Overloaded("DynamoDB left rows of a batch undeleted")
 

@@ -1,6 +1,7 @@
 """Calls that outlast a restart of the API: the same key again until there is an answer, every exchange timed."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ class PatientClient:
         """The final answer; a command must bring its key, so that no repetition acts twice. Raise `Unexpected` without one."""
         now = asyncio.get_running_loop().time
         deadline = now() + PATIENCE_SECONDS
-        for attempt in range(1, 1_000_000):
+        for attempt in itertools.count(1):
             reply, failure = await self._exchange(method, path, token, body, key)
             if reply is not None and reply.status not in again_on and _code(reply) != LOST_TO_OTHERS:
                 return reply
