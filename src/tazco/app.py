@@ -1,10 +1,11 @@
 """Way in: HTTP."""
 
+import logging
 import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final
 
 import uvicorn
@@ -101,13 +102,14 @@ def serve(host: str | None, port: int | None, *, with_parent: bool) -> int:
                 yield running
         except (NoPolicy, CloudMisconfigured) as problem:
             problems.append(problem)
+            logging.getLogger("uvicorn.error").disabled = True  # it would tell the same as a traceback
             raise
 
     server = uvicorn.Server(_limits(api(settings, started)))
     if with_parent:
         threading.Thread(target=_end_with_parent, args=(server,), daemon=True).start()
-    with _listening(host or settings.host, port or settings.port) as listener:
-        server.run(sockets=[listener])
+    with _listening(host or settings.host, port or settings.port) as listener, suppress(SystemExit, KeyboardInterrupt):
+        server.run(sockets=[listener])  # it exits where it did not start, and raises SIGINT again after a clean end
     if problems:
         raise problems[0]
     return 0 if server.started else EXIT_NOT_STARTED

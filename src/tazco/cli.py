@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from tazco import __version__
 from tazco.local.terminal import EXIT_AMISS, err, fail, failures_explained, out, print_json, print_table
@@ -58,8 +59,10 @@ def options(
 @cli.command()
 def dev(
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete the local data first.")] = False,  # noqa: FBT002 - typer
-    port: Annotated[int, typer.Option(help="Port of the API; a free one if it is taken.")] = 3000,
-    cloud_port: Annotated[int | None, typer.Option(help="Port of the embedded cloud; 4566 or a free one unless given.")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the API; a free one if it is taken.")] = 3000,
+    cloud_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the embedded cloud; 4566 or a free one unless given.")
+    ] = None,
     folder: Annotated[Path, typer.Option("--data", help="Where data, logs and tokens go.")] = FOLDER,
 ) -> None:
     """Run the whole programme here: emulated cloud, API, demo people.
@@ -78,16 +81,18 @@ def dev(
         cloud_port=cloud_port,
         fresh=fresh,
     )
-    starting = Dev(plan, say=lambda step: err.print(f"[dim]·[/] {step}"))
+    starting = Dev(plan, say=lambda step: err.print(f"[dim]·[/] {escape(step)}", soft_wrap=True))
     with failures_explained():
         asyncio.run(run_until_signal(starting, lambda running: print_running(out, running)))
+    if not starting.saved:
+        fail("Stopped, but not everything is saved; the last snapshot counts.", EXIT_AMISS)
     err.print("[green]✓[/] stopped, everything is saved")
 
 
 @cli.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Instead of TAZCO_HOST.")] = None,
-    port: Annotated[int | None, typer.Option(help="Instead of TAZCO_PORT.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Instead of TAZCO_PORT.")] = None,
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,  # noqa: FBT002 - typer
 ) -> None:
     """Serve the API, as the environment describes it."""
@@ -129,13 +134,13 @@ def _provisioned(*, check: bool) -> tuple[Any, Any]:
     from tazco.platform.cloud import Cloud
     from tazco.platform.provision import Clients, Provisioner
     from tazco.platform.resources import Finding
-    from tazco.platform.settings import Names
+    from tazco.platform.settings import load_names
     from tazco.slices import SUBSCRIPTIONS, TABLES
 
     findings: list[Finding] = []
     with failures_explained():
         cloud = Cloud.from_environment()
-        provisioner = Provisioner(Clients.of(cloud), Names(), TABLES, SUBSCRIPTIONS)
+        provisioner = Provisioner(Clients.of(cloud), load_names(), TABLES, SUBSCRIPTIONS)
         where = cloud.endpoint("dynamodb")
         with err.status(f"{'looking at' if check else 'provisioning'} {where}") as status:
 
@@ -183,6 +188,7 @@ def doctor(as_json: Json = False) -> None:  # noqa: FBT002 - typer
     from tazco.local.screen import print_diagnosis
     from tazco.platform.cloud import Cloud
     from tazco.slices import SUBSCRIPTIONS, TABLES
+    from tazco.wiring import whatsapp_is_complete
 
     adopted()
     diagnoses: list[Diagnosis] = []
@@ -192,7 +198,7 @@ def doctor(as_json: Json = False) -> None:  # noqa: FBT002 - typer
         if not as_json:
             print_diagnosis(out, diagnosis)
 
-    well = asyncio.run(Doctor(Cloud.from_environment(), TABLES, SUBSCRIPTIONS).examine(tell))
+    well = asyncio.run(Doctor(Cloud.from_environment(), TABLES, SUBSCRIPTIONS, whatsapp_is_complete).examine(tell))
     if as_json:
         print_json([asdict(diagnosis) for diagnosis in diagnoses])
     raise typer.Exit(0 if well else EXIT_AMISS)

@@ -17,6 +17,8 @@ from tazco.platform.http.routing import Doc, Routes
 from tazco.platform.http.schema import PaginationView
 from tazco.platform.tables import Key
 
+ID_BYTES_MAX = 256
+
 routes = Routes()
 
 
@@ -91,6 +93,8 @@ async def list_audit_logs(call: Call) -> Response:
     target_type, target_id, actor_id = call.query("targetType"), call.query("targetId"), call.query("actorId")
     if not actor_id and not (target_type and target_id):
         raise Invalid("Give targetType and targetId, or actorId.")
+    if any(len((given or "").encode()) > ID_BYTES_MAX for given in (target_type, target_id, actor_id)):
+        raise Invalid(f"An id has at most {ID_BYTES_MAX} bytes.")
     binding = ("audit-logs", caller.actor_id, target_type, target_id, actor_id)
     after = call.cursor(binding)
     database, size = call.services.database, call.page_size

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tazco.local.workspace import without_account
 from tazco.platform.wire import Address, Pool, WireFailure, request_bytes
 
 READY_SECONDS_MAX: Final = 20.0
 STOP_SECONDS_MAX: Final = 30.0
 POLL_SECONDS: Final = 0.05
 CHECK_SECONDS: Final = 3.0
-LOG_TAIL_LINES: Final = 12
+LOG_TAIL_LINES: Final = 8
 LOG_BYTES_MAX: Final = 5_000_000
 HTTP_OK: Final = 200
 
@@ -48,7 +49,7 @@ class Child:
                 "-m",
                 "tazco",
                 *self.arguments,
-                env={**{name: value for name, value in os.environ.items() if not name.startswith("AWS_")}, **self.environment},
+                env={**without_account(os.environ), **self.environment},
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -1,24 +1,25 @@
 """`tazco dev`: the whole programme on one machine, one screen, one key to stop it."""
 
 import asyncio
-import contextlib
+import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tazco.local.children import Child, ChildDied, free_port
-from tazco.local.embedded import EmbeddedCloud, StoppedBadly
+from tazco.local.embedded import PORT_PREFERRED, REGION, EmbeddedCloud, StoppedBadly
 from tazco.local.http_client import ApiClient
-from tazco.local.people import PASSWORD, PEOPLE, Introduced, Pool, introduce
+from tazco.local.people import DemoFailed, Introduced, Pool, SignInFailed, introduce
 from tazco.local.workspace import Workspace
 from tazco.platform.cloud import Cloud
 from tazco.platform.messaging import Subscription
 from tazco.platform.provision import Clients, Provisioned, Provisioner
-from tazco.platform.settings import Names
+from tazco.platform.settings import load_names
 from tazco.platform.tables import Table
+from tazco.platform.wire import WireFailure
 
 HOST: Final = "127.0.0.1"
 TOKENS_RENEWED_SECONDS: Final = 45 * 60
@@ -55,22 +56,46 @@ class Running:
     notes: tuple[str, ...]
 
 
+class _ToldToStop(Exception):
+    """Somebody pressed Ctrl-C before everything had started."""
+
+
 @dataclass(slots=True)
 class Dev:
-    """Starts everything in order and stops it in reverse. `say` tells of each step."""
+    """Starts everything in order and stops it in reverse. `say` tells of each step.
+
+    `stop` set: it stops. `saved` tells afterwards whether the cloud could write its last snapshot.
+    """
 
     plan: Plan
     say: Callable[[str], None]
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    saved: bool = True
     _notes: list[str] = field(default_factory=list)
+    _api_child: Child | None = None
+    _cloud_child: EmbeddedCloud | None = None
 
     async def run(self, show: Callable[[Running], None]) -> None:
-        """Run until told to stop; raise `ChildDied` or `CannotStart` with cause and cure."""
+        """Run until told to stop; raise `ChildDied`, `DemoFailed` or `CannotStart` with cause and cure."""
+        try:
+            await self._run(show)
+        except (_ToldToStop, ChildDied, DemoFailed):
+            if not self.stop.is_set():
+                raise
+
+    def hurry(self) -> None:
+        """End at once what the stopping waits for: the API first; the cloud, which then cannot save, only when asked again."""
+        if self._api_child is not None and not self._api_child.ended:
+            self._api_child.kill()
+        elif self._cloud_child is not None and self._cloud_child.pid:
+            os.killpg(self._cloud_child.pid, signal.SIGKILL)
+
+    async def _run(self, show: Callable[[Running], None]) -> None:
         began = time.perf_counter()
         async with self._cloud() as cloud, self._api(cloud) as (api, url, ids):
-            client = ApiClient(url)
+            client, pool = ApiClient(url), Pool(_clients(cloud.environment()).cognito, ids)
             try:
-                people = await self._introduce(client, Pool(_clients(cloud.environment()).cognito, ids))
+                people = await self._introduce(client, pool)
                 show(
                     Running(
                         api_url=url,
@@ -81,18 +106,27 @@ class Dev:
                         notes=tuple(self._notes),
                     )
                 )
-                await self._watch(api, cloud, lambda: self._introduce(client, Pool(_clients(cloud.environment()).cognito, ids)))
+                await self._watch(api, cloud, lambda: self._renew(client, pool))
             finally:
                 client.close()
+
+    def _step(self, text: str) -> None:
+        """Tell of the next step of the start, unless the start is to be given up."""
+        if self.stop.is_set():
+            raise _ToldToStop
+        self.say(text)
 
     @asynccontextmanager
     async def _cloud(self) -> AsyncIterator[EmbeddedCloud]:
         cloud = EmbeddedCloud(self.plan.workspace.cloud, self.plan.cloud_port)
         if self.plan.fresh:
-            self.say("starting over: deleting the local data")
             await cloud.fresh()
-        self.say("starting the embedded cloud")
+            self._step("starting over: the local data are deleted")
+        self._step("starting the embedded cloud")
+        self._cloud_child = cloud
         await cloud.start()
+        if self.plan.cloud_port is None and not cloud.url.endswith(f":{PORT_PREFERRED}"):
+            self._notes.append(f"port {PORT_PREFERRED} is taken, the embedded cloud uses {cloud.url.rpartition(':')[2]}")
         try:
             yield cloud
         finally:
@@ -100,32 +134,33 @@ class Dev:
             try:
                 await cloud.stop()
             except StoppedBadly as error:
+                self.saved = False
                 self.say(str(error))
 
     @asynccontextmanager
     async def _api(self, cloud: EmbeddedCloud) -> AsyncIterator[tuple[Child, str, Provisioned]]:
+        self._step("provisioning tables, pool, bus, queues and parameters")
         ids = await asyncio.to_thread(self._provision, cloud)
         port = free_port(HOST, self.plan.api_port)
         if port != self.plan.api_port:
             self._notes.append(f"port {self.plan.api_port} is taken, the API uses {port}")
         variables = self._variables(cloud, ids, port)
+        self._step("starting the API")
+        api = self._api_child = Child("API", ("serve", "--with-parent"), variables, self.plan.workspace.api_log)
         self.plan.workspace.write_variables(self.plan.workspace.variables, variables)
-        api = Child("API", ("serve", "--with-parent"), variables, self.plan.workspace.api_log)
-        self.say("starting the API")
-        await api.start()
-        url = f"http://{HOST}:{port}"
         try:
+            await api.start()
+            url = f"http://{HOST}:{port}"
             await api.until_ready(url)
             yield api, url, ids
         finally:
             self.say("stopping the API")
-            await api.stop()
             self.plan.workspace.variables.unlink(missing_ok=True)
             self.plan.workspace.tokens.unlink(missing_ok=True)
+            await api.stop()
 
     def _provision(self, cloud: EmbeddedCloud) -> Provisioned:
-        provisioner = Provisioner(_clients(cloud.environment()), Names(), self.plan.tables, self.plan.subscriptions)
-        self.say("provisioning tables, pool, bus, queues and parameters")
+        provisioner = Provisioner(_clients(cloud.environment()), load_names(), self.plan.tables, self.plan.subscriptions)
         made = 0
 
         def count(finding: Any) -> None:
@@ -142,28 +177,34 @@ class Dev:
         return {
             **cloud.environment(),
             **THROW_AWAY,
+            "TAZCO_ENV": "development",
             "TAZCO_HOST": HOST,
             "TAZCO_PORT": str(port),
             "TAZCO_COGNITO_USER_POOL_ID": ids.user_pool_id,
             "TAZCO_COGNITO_CLIENT_IDS": ids.client_id,
+            "TAZCO_COGNITO_ISSUER": f"https://cognito-idp.{REGION}.amazonaws.com/{ids.user_pool_id}",
             "TAZCO_COGNITO_JWKS_URL": f"{cloud.url}/{ids.user_pool_id}/.well-known/jwks.json",
             "TAZCO_CURSOR_SECRETS": self.plan.workspace.cursor_secret(),
             "TAZCO_POLICY_REFRESH_SECONDS": "5",
         }
 
     async def _introduce(self, client: ApiClient, pool: Pool) -> Introduced:
-        self.say("introducing the demo people")
-
-        def tokens() -> Mapping[str, Any]:
-            for demo in PEOPLE:
-                pool.enrol(demo.email, PASSWORD, operator=demo.operator)
-            return {demo.name: pool.sign_in(demo.email, PASSWORD) for demo in PEOPLE}
-
-        people = await introduce(client, await asyncio.to_thread(tokens))
+        self._step("introducing the demo people")
+        try:
+            people = await introduce(client, await asyncio.to_thread(pool.sign_everybody_in))
+        except WireFailure as failure:
+            raise DemoFailed(f"The API does not answer: {failure}. See {self.plan.workspace.api_log}.") from failure
         self.plan.workspace.write_variables(self.plan.workspace.tokens, people.variables())
         return people
 
-    async def _watch(self, api: Child, cloud: EmbeddedCloud, renew: Callable[[], Any]) -> None:
+    async def _renew(self, client: ApiClient, pool: Pool) -> None:
+        """Tokens for another hour; where that fails, whatever else runs goes on."""
+        try:
+            await self._introduce(client, pool)
+        except (DemoFailed, SignInFailed) as error:
+            self.say(f"the tokens could not be renewed: {error}")
+
+    async def _watch(self, api: Child, cloud: EmbeddedCloud, renew: Callable[[], Awaitable[None]]) -> None:
         """Until told to stop; renew the tokens in time, and say so if a child ends by itself."""
         while not self.stop.is_set():
             waits = [asyncio.create_task(wait) for wait in (self.stop.wait(), api.wait(), cloud.wait())]
@@ -186,19 +227,14 @@ def _clients(environment: Mapping[str, str]) -> Clients:
 
 
 async def run_until_signal(dev: Dev, show: Callable[[Running], None]) -> None:
-    """Run; the first Ctrl-C or SIGTERM stops everything in order, a second one drops everything at once."""
+    """Run; the first Ctrl-C or SIGTERM stops everything in order, another one no longer waits for that."""
     loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(dev.run(show))
 
     def interrupted() -> None:
         if dev.stop.is_set():
-            task.cancel()
+            dev.hurry()
         dev.stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupted)
-    stopping = asyncio.create_task(dev.stop.wait())
-    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    await dev.run(show)

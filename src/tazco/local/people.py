@@ -1,5 +1,6 @@
 """Demo people: real users of the pool, registered and scored through the API like anybody else."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +11,7 @@ from tazco.platform.provision import Provisioned
 PASSWORD: Final = "Demo-pass-2031"  # noqa: S105 - of throw-away people on a laptop, printed on the screen
 ADMIN_GROUP: Final = "admin"
 SUCCESS: Final = (200, 201)
+FORBIDDEN: Final = 403
 
 
 class SignInFailed(Exception):
@@ -48,7 +50,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Introduced:
-    """The demo people, in: their tokens and scores by name, and the card of the one with the high score."""
+    """The demo people, in: tokens by name, scores of those who may act, and the card of the one with the high score."""
 
     tokens: Mapping[str, Tokens]
     scores: Mapping[str, int]
@@ -67,20 +69,24 @@ class Pool:
     ids: Provisioned
 
     def enrol(self, email: str, password: str, *, operator: bool) -> None:
-        """Make the user, or leave the existing one as it is."""
+        """Make sure that the user exists, with this password, and that an operator is in the group."""
         cognito, pool_id = self.cognito, self.ids.user_pool_id
-        try:
+        with contextlib.suppress(cognito.exceptions.UsernameExistsException):
             cognito.admin_create_user(
                 UserPoolId=pool_id,
                 Username=email,
                 MessageAction="SUPPRESS",
                 UserAttributes=[{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}],
             )
-        except cognito.exceptions.UsernameExistsException:
-            return
         cognito.admin_set_user_password(UserPoolId=pool_id, Username=email, Password=password, Permanent=True)
         if operator:
             cognito.admin_add_user_to_group(UserPoolId=pool_id, Username=email, GroupName=ADMIN_GROUP)
+
+    def sign_everybody_in(self) -> dict[str, Tokens]:
+        """Tokens of all demo people, who are made where they are missing."""
+        for demo in PEOPLE:
+            self.enrol(demo.email, PASSWORD, operator=demo.operator)
+        return {demo.name: self.sign_in(demo.email, PASSWORD) for demo in PEOPLE}
 
     def sign_in(self, email: str, password: str) -> Tokens:
         """Tokens for a password; raise `SignInFailed` with cause and cure."""
@@ -102,35 +108,53 @@ class Pool:
 
 
 async def introduce(api: ApiClient, tokens: Mapping[str, Tokens]) -> Introduced:
-    """Register everybody; those who are new get their score from the operator, and the high score a card."""
-    created = {demo.name: await _register(api, tokens[demo.name]) for demo in PEOPLE}
-    for demo in PEOPLE:
-        if demo.score is not None and created[demo.name]["created"]:
-            path = f"/v1/admin/users/{created[demo.name]['user']['ecosystemId']}/score"
-            body = {"score": demo.score, "reason": "Demo person"}
-            _expect(await api.call("PATCH", path, token=tokens["ADMIN"].access, body=body))
-    card_id = await _card(api, tokens["HIGH"].access)
+    """Register everybody; whose score never moved gets it from the operator, and the high score a card.
+
+    Whoever was disabled meanwhile stays so and has no score here. Raise `DemoFailed` for any other refusal.
+    """
     scores = {}
     for demo in PEOPLE:
-        dashboard = _expect(await api.call("GET", "/v1/dashboard", token=tokens[demo.name].access))
-        scores[demo.name] = int(dashboard["user"]["score"])
+        ecosystem_id = await _register(api, tokens[demo.name])
+        if ecosystem_id:
+            scores[demo.name] = await _score(api, tokens["ADMIN"].access, demo, ecosystem_id)
+    card_id = await _card(api, tokens["HIGH"].access) if "HIGH" in scores else ""
     return Introduced(tokens, scores, card_id)
 
 
-async def _register(api: ApiClient, tokens: Tokens) -> Any:
-    return _expect(await api.call("POST", "/v1/users", token=tokens.id, body={}))
+async def _register(api: ApiClient, tokens: Tokens) -> str:
+    """The id of the person; empty if an operator disabled them."""
+    reply = await api.call("POST", "/v1/users", token=tokens.id, body={})
+    if reply.status == FORBIDDEN and reply.body["error"]["code"] == "ACCOUNT_DISABLED":
+        return ""
+    return str(_expect(reply)["user"]["ecosystemId"])
+
+
+async def _score(api: ApiClient, operator: str, demo: Demo, ecosystem_id: str) -> int:
+    path = f"/v1/admin/users/{ecosystem_id}/score"
+    known = _expect(await api.call("GET", path, token=operator))
+    if demo.score is not None and not known["history"]:
+        known = _expect(await api.call("PATCH", path, token=operator, body={"score": demo.score, "reason": "Demo person"}))
+    return int(known["user"]["currentScore"])
 
 
 async def _card(api: ApiClient, token: str) -> str:
-    """The newest card of a person, asked for if there is none; empty where the policy leaves that to an operator."""
-    cards = _expect(await api.call("GET", "/v1/cards", token=token))["cards"]
-    if not cards:
+    """An active card of a person, asked for if there is none; empty where the policy leaves that to an operator."""
+    card_id = await _active_card(api, token)
+    if not card_id:
         await api.call("POST", "/v1/cards/requests", token=token, body={"productId": "default-credit-card"})
-        cards = _expect(await api.call("GET", "/v1/cards", token=token))["cards"]
-    return str(cards[0]["cardId"]) if cards else ""
+        card_id = await _active_card(api, token)
+    return card_id
+
+
+async def _active_card(api: ApiClient, token: str) -> str:
+    cards = _expect(await api.call("GET", "/v1/cards", token=token))["cards"]
+    return next((str(card["cardId"]) for card in cards if card["status"] == "active"), "")
 
 
 def _expect(reply: Reply) -> Any:
     if reply.status not in SUCCESS:
-        raise DemoFailed(f"The API answered {reply.status}: {reply.body}")
+        raise DemoFailed(
+            f"A demo person could not be introduced, the API answered {reply.status}: {reply.body}\n"
+            "`tazco dev --fresh` starts over with new people."
+        )
     return reply.body

@@ -1,6 +1,9 @@
 """What `tazco dev` and `tazco doctor` show."""
 
+import shlex
+
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tazco.local.dev import Running
@@ -29,9 +32,12 @@ def print_running(console: Console, running: Running) -> None:
     for title in ("token in", "e-mail", "score", "tier", ""):
         people.add_column(title)
     for demo in PEOPLE:
-        score = running.people.scores[demo.name]
+        score = running.people.scores.get(demo.name)
         what = "operator" if demo.operator else "has a card, $CARD" if demo.name == "HIGH" and running.people.card_id else ""
-        people.add_row(f"${demo.name}", demo.email, str(score), tier_of(score).value, what)
+        if score is None:
+            people.add_row(f"${demo.name}", demo.email, "-", "-", "disabled by an operator")
+        else:
+            people.add_row(f"${demo.name}", demo.email, str(score), tier_of(score).value, what)
     console.print(people)
     console.print("\n[bold]Paste[/] (tokens last an hour; `tazco token low@tazco.local` prints a new one)\n")
     for line in curl_lines(running):
@@ -39,7 +45,7 @@ def print_running(console: Console, running: Running) -> None:
     console.print(f"\n[bold]A token[/] of {PEOPLE[1].email}, for the documentation's Authorize button\n")
     console.print(running.people.tokens["HIGH"].access, soft_wrap=True, markup=False)
     for note in running.notes:
-        console.print(f"[yellow]![/] {note}")
+        console.print(f"[yellow]![/] {escape(note)}", soft_wrap=True)
     console.print()
 
 
@@ -48,7 +54,7 @@ def curl_lines(running: Running) -> tuple[str, ...]:
     api, tokens = running.api_url, running.workspace.tokens
     key = '-H "Idempotency-Key: $(date +%s%N)"'
     return (
-        f". {tokens}",
+        f". {shlex.quote(str(tokens))}",
         f'curl {api}/v1/dashboard -H "Authorization: Bearer $HIGH"',
         f'curl {api}/v1/cards/$CARD/transactions/purchases -H "Authorization: Bearer $HIGH" {key} -d \'{{"amount":42.5,"merchant":"Corner Shop"}}\'',
         f'curl {api}/v1/cards/requests -H "Authorization: Bearer $LOW" {key} -d \'{{"productId":"default-credit-card"}}\'',
@@ -57,6 +63,6 @@ def curl_lines(running: Running) -> tuple[str, ...]:
 
 def print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
     """One line a check, and one for the cure."""
-    console.print(f"{MARKS[diagnosis.verdict]} [bold]{diagnosis.check}[/]: {diagnosis.found}", soft_wrap=True)
+    console.print(f"{MARKS[diagnosis.verdict]} [bold]{diagnosis.check}[/]: {escape(diagnosis.found)}", soft_wrap=True)
     if diagnosis.cure:
-        console.print(f"  → {diagnosis.cure}", soft_wrap=True)
+        console.print(f"  → {escape(diagnosis.cure)}", soft_wrap=True)

@@ -8,7 +8,9 @@ from typing import Any, Final, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 EXIT_AMISS: Final = 1
 EXIT_CANNOT: Final = 2
@@ -19,13 +21,15 @@ err: Final = Console(stderr=True, highlight=False)
 
 def fail(message: str, code: int = EXIT_CANNOT) -> NoReturn:
     """End with a message."""
-    err.print(f"[red]✗[/] {message}", soft_wrap=True, markup=True)
+    err.print(f"[red]✗[/] {escape(message)}", soft_wrap=True)
     raise typer.Exit(code)
 
 
 @contextlib.contextmanager
 def failures_explained() -> Iterator[None]:
     """Turn the failures that a user can cure into messages."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
     from tazco.local.children import ChildDied
     from tazco.local.data_directory import CannotStart
     from tazco.local.people import DemoFailed, SignInFailed
@@ -42,7 +46,7 @@ def failures_explained() -> Iterator[None]:
         fail(str(error))
     except (ChildDied, DemoFailed, SignInFailed) as error:
         fail(str(error), EXIT_AMISS)
-    except (AwsError, AwsUnreachable) as error:
+    except (AwsError, AwsUnreachable, BotoCoreError, ClientError) as error:
         fail(f"{error}\nIs the endpoint up, and are the credentials right? `tazco doctor` looks.", EXIT_AMISS)
 
 
@@ -55,5 +59,5 @@ def print_table(titles: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> 
     """Print for a person."""
     table = Table(*titles, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*map(str, row))
+        table.add_row(*(Text(str(cell)) for cell in row))
     out.print(table)

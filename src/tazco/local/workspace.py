@@ -10,6 +10,7 @@ from typing import Final
 
 FOLDER: Final = Path(".tazco")
 OURS: Final = ("TAZCO_", "AWS_ENDPOINT_URL")
+AMAZONS: Final = "AWS_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,20 @@ class Workspace:
         self.write(path, "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items()))
 
 
+def without_account(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what points to an AWS account: profile, keys, endpoints of single services."""
+    return {name: value for name, value in environment.items() if not name.startswith(AMAZONS)}
+
+
 def adopt(variables: Path, environment: MutableMapping[str, str]) -> bool:
-    """Take over what a running `tazco dev` wrote, unless the environment already points somewhere."""
+    """Take over what a running `tazco dev` wrote, unless the environment already points somewhere.
+
+    A profile or keys of an account stay behind: they must neither be sent to an emulator nor decide where a call goes.
+    """
     if any(name.startswith(OURS) for name in environment) or not variables.exists():
         return False
+    for name in environment.keys() - without_account(environment).keys():
+        del environment[name]
     for line in variables.read_text().splitlines():
         name, _, value = line.partition("=")
         environment[name] = "".join(shlex.split(value))

@@ -48,13 +48,13 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     try:
         value = json.loads(raw.decode("utf-8"), parse_float=Decimal, parse_constant=_no_constant)
     except UnicodeDecodeError:
-        raise Malformed("the body is not UTF-8") from None
+        raise Malformed("The body is not UTF-8.") from None
     except RecursionError:
-        raise Malformed("the body is nested too deeply") from None
+        raise Malformed("The body is nested too deeply.") from None
     except (ValueError, ArithmeticError):
-        raise Malformed("the body is not valid JSON") from None
+        raise Malformed("The body is not valid JSON.") from None
     if not isinstance(value, dict):
-        raise Malformed("the body must be a JSON object")
+        raise Malformed("The body must be a JSON object.")
     return value
 
 

@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -176,17 +176,29 @@ class Settings(Names):
         return tuple(name for name, value in needed[self.whatsapp_provider].items() if not value)
 
 
+Read = TypeVar("Read", bound=Names)
+
+
 def load_settings(cloud: Cloud) -> Settings:
     """Read and check the environment (and `.env`); raise `BadSettings` naming every bad variable at once."""
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        lines = [f"{PREFIX}{str(fault['loc'][0]).upper()}: {_complaint(fault['type'], fault['msg'])}" for fault in error.errors()]
-        raise BadSettings("\n".join(lines)) from None
+    settings = _read(Settings)
     faults = _production_faults(settings, cloud) if settings.production else []
     if faults:
         raise BadSettings("\n".join(faults))
     return settings
+
+
+def load_names() -> Names:
+    """Read and check the names alone; raise `BadSettings` as `load_settings` does."""
+    return _read(Names)
+
+
+def _read(kind: type[Read]) -> Read:
+    try:
+        return kind()
+    except ValidationError as error:
+        lines = [f"{PREFIX}{str(fault['loc'][0]).upper()}: {_complaint(fault['type'], fault['msg'])}" for fault in error.errors()]
+        raise BadSettings("\n".join(lines)) from None
 
 
 def _complaint(kind: str, message: str) -> str:

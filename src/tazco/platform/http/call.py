@@ -109,7 +109,7 @@ class Call:
             fields = {} if optional and not raw.strip() else parse_object(raw)
             return model.model_validate(fields)
         except Malformed as fault:
-            raise Invalid(f"{str(fault).capitalize()}.") from None
+            raise Invalid(str(fault)) from None
         except ValidationError as error:
             raise _invalid_field(error) from None
 
