@@ -39,9 +39,8 @@ class Call:
 
     async def caller(self) -> Caller:
         """Who calls; refuse anyone without a good token or with a disabled account."""
-        caller, headers = await self.services.gate.admit(self.request.headers.get("authorization"), self.address)
-        exchange_of(self.request.scope).headers.update(headers)
-        return caller
+        headers = exchange_of(self.request.scope).headers
+        return await self.services.gate.admit(self.request.headers.get("authorization"), self.address, headers)
 
     async def operator(self) -> Caller:
         """The caller, if an operator."""

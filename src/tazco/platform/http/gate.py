@@ -1,6 +1,6 @@
 """The gate: token → caller. 401 or 503, then 403 for a disabled account, then 403 for someone who is no admin."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 
 from tazco.kernel.errors import AccountDisabled, Code, Forbidden, Refused
@@ -21,27 +21,26 @@ class Gate:
     calls: Window
     failures: Window
 
-    async def admit(self, authorization: str | None, address: str) -> tuple[Caller, Mapping[str, str]]:
-        """The caller and the rate-limit headers of the answer; only failures count against an address."""
+    async def admit(self, authorization: str | None, address: str, headers: MutableMapping[str, str]) -> Caller:
+        """The caller; only failures count against an address. What the limits leave is written into the answer's `headers`."""
         policy = self.policy()
         try:
             token = await self.verifier.verify(authorization)
         except Refused as refusal:
             if refusal.code in (Code.INVALID_TOKEN, Code.TOKEN_EXPIRED):
-                spend(self.failures, address, policy.auth_failures_per_minute)
+                spend(self.failures, address, policy.auth_failures_per_minute, headers)
             raise
-        headers = spend(self.calls, token.subject, policy.api_per_minute)
+        spend(self.calls, token.subject, policy.api_per_minute, headers)
         known = await self.directory.find(token.subject, token.claimed_ecosystem_id)
         if known is not None and known.disabled:
             raise AccountDisabled("This account is disabled. Contact support.")
-        caller = Caller(
+        return Caller(
             subject=token.subject,
             ecosystem_id=known.ecosystem_id if known else None,
             is_admin=token.is_admin,
             email=token.email,
             claimed_ecosystem_id=token.claimed_ecosystem_id,
         )
-        return caller, headers
 
 
 def require_admin(caller: Caller) -> None:

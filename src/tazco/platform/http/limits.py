@@ -1,6 +1,6 @@
 """Rate limits: counters in windows of a minute, per process; 0 switches one off."""
 
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,12 +28,13 @@ class Window:
         return self._counts[name], (minute + 1) * WINDOW_SECONDS
 
 
-def spend(window: Window, name: str, limit: int) -> Mapping[str, str]:
-    """Count one against `limit` and give the headers that say what is left; refuse when nothing is."""
+def spend(window: Window, name: str, limit: int, headers: MutableMapping[str, str]) -> None:
+    """Count one against `limit` and write into `headers` what is left, the answer being a refusal or not; refuse when nothing is."""
     if not limit:
-        return {}
+        return
     count, ends = window.count(name)
+    left = max(0, limit - count)
+    headers.update({"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": str(left), "X-RateLimit-Reset": str(ends)})
     if count > limit:
         seconds = max(1, ends - int(window.clock().timestamp()))
         raise TooManyRequests(f"Too many requests. Retry in {seconds} seconds.", retry_after=seconds)
-    return {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": str(limit - count), "X-RateLimit-Reset": str(ends)}
