@@ -1,6 +1,6 @@
 """Who may call what: tokens, registration, operators, disabled people, rate limits."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
