@@ -11,8 +11,9 @@ import typer
 from rich.markup import escape
 
 from tazco import __version__
+from tazco.local.endpoints import listens, must_listen
 from tazco.local.terminal import EXIT_AMISS, err, fail, failures_explained, out, print_json, print_table
-from tazco.local.workspace import FOLDER, Workspace, adopt
+from tazco.local.workspace import FOLDER, PASSWORD_VARIABLE, Workspace, adopt, points_somewhere, read_variables
 
 cli = typer.Typer(
     help="Tazco: the backend of a revolving credit-card programme.\n\n"
@@ -34,12 +35,17 @@ def main() -> None:
 
 
 def adopted() -> str | None:
-    """Find a running `tazco dev`, unless the environment already points somewhere; say so."""
-    variables = Workspace(FOLDER).variables
-    if not adopt(variables, os.environ):
+    """Find a running `tazco dev`, unless the environment already points somewhere; say so, and give the file that told of it."""
+    file = Workspace(FOLDER).variables
+    if points_somewhere(os.environ) or not file.exists():
         return None
-    err.print(f"[dim]using the running `tazco dev` ({variables})[/]")
-    return str(variables)
+    variables = read_variables(file)
+    if not listens(variables["AWS_ENDPOINT_URL"]):
+        err.print(f"[yellow]![/] {file} is left from a `tazco dev` that was killed; nothing answers there", soft_wrap=True)
+        return None
+    adopt(variables, os.environ)
+    err.print(f"[dim]using the running `tazco dev` ({file})[/]", soft_wrap=True)
+    return str(file)
 
 
 def version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
@@ -140,6 +146,7 @@ def _provisioned(*, check: bool) -> tuple[Any, Any]:
     findings: list[Finding] = []
     with failures_explained():
         cloud = Cloud.from_environment()
+        must_listen(cloud, "dynamodb", "cognito-idp", "events", "sqs", "ssm")
         provisioner = Provisioner(Clients.of(cloud), load_names(), TABLES, SUBSCRIPTIONS)
         where = cloud.endpoint("dynamodb")
         with err.status(f"{'looking at' if check else 'provisioning'} {where}") as status:
@@ -156,7 +163,7 @@ def _provisioned(*, check: bool) -> tuple[Any, Any]:
 @cli.command()
 def token(
     email: Annotated[str, typer.Argument(help="Who, for example low@tazco.local")],
-    password: Annotated[str | None, typer.Option(help="The demo people's unless given.", envvar="TAZCO_DEMO_PASSWORD")] = None,
+    password: Annotated[str | None, typer.Option(help="The demo people's unless given.", envvar=PASSWORD_VARIABLE)] = None,
     id_token: Annotated[bool, typer.Option("--id", help="The ID token instead of the access token.")] = False,  # noqa: FBT002 - typer
     as_json: Json = False,  # noqa: FBT002 - typer
 ) -> None:
@@ -173,6 +180,7 @@ def token(
     with failures_explained():
         cloud = Cloud.from_environment()
         settings = load_settings(cloud)
+        must_listen(cloud, "cognito-idp")
         ids = Provisioned(user_pool_id=settings.cognito_user_pool_id, client_id=settings.cognito_client_ids[0])
         tokens = Pool(Clients.of(cloud).cognito, ids).sign_in(email, password or PASSWORD)
     if as_json:
@@ -248,7 +256,8 @@ def replay(
 @config.command("show")
 def config_show(as_json: Json = False) -> None:  # noqa: FBT002 - typer
     """Every setting and policy value, and where it comes from; secrets masked."""
-    from tazco.local.configuration import policy_entries, settings_entries
+    from tazco.local.configuration import policy_entries, read_policy, settings_entries
+    from tazco.platform.aws import AwsError, AwsUnreachable
     from tazco.platform.cloud import Cloud
     from tazco.platform.settings import load_settings
 
@@ -256,28 +265,20 @@ def config_show(as_json: Json = False) -> None:  # noqa: FBT002 - typer
     with failures_explained():
         cloud = Cloud.from_environment()
         settings = load_settings(cloud)
-        policy = policy_entries(asyncio.run(_parameters(cloud, settings.ssm_prefix)))
-    entries = settings_entries(settings, adopted_from=source)
+        entries = settings_entries(cloud, settings, adopted_from=source)
+        try:
+            policy = policy_entries(asyncio.run(read_policy(cloud, settings.ssm_prefix)))
+        except (AwsError, AwsUnreachable) as error:
+            policy = []
+            err.print(f"[yellow]![/] the policy cannot be read: {escape(str(error))}", soft_wrap=True)
     if as_json:
         print_json({"settings": [asdict(entry) for entry in entries], "policy": [asdict(entry) for entry in policy]})
         return
     print_table(("setting", "value", "from"), ((each.name, each.value, each.origin) for each in entries))
-    print_table(
-        (f"policy below {settings.ssm_prefix}/", "value", "from"), ((each.name, each.value, each.origin) for each in policy)
-    )
-
-
-async def _parameters(cloud: Any, prefix: str) -> dict[str, str]:
-    from tazco.kernel.clock import system_clock
-    from tazco.platform.aws import Aws
-    from tazco.platform.cloud import ChainCredentials
-    from tazco.platform.policy_source import read_parameters
-
-    aws = Aws(cloud.endpoints(), cloud.region, ChainCredentials(cloud), system_clock)
-    try:
-        return await read_parameters(aws, prefix + "/")
-    finally:
-        aws.close()
+    if policy:
+        out.print()
+        below = f"policy below {settings.ssm_prefix}/"
+        print_table((below, "value", "from"), ((each.name, each.value, each.origin) for each in policy))
 
 
 if __name__ == "__main__":

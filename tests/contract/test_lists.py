@@ -1,11 +1,17 @@
 """Lists: sizes, cursors, and every row exactly once."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
-from tests.world import Person, World
+from tazco.audit.store import AUDIT_LOGS
+from tazco.local.embedded import EmbeddedCloud
+from tazco.slices import SUBSCRIPTIONS, TABLES
+from tazco.users.store import USERS
+from tests.contract.seeds import ago, row, seed, seed_request, seed_user
+from tests.stage import new_stage
+from tests.world import Person, World, open_world
 
 
 async def walk(person: Person, path: str, name: str, limit: int) -> list[Any]:
@@ -116,3 +122,181 @@ async def test_the_operators_lists_are_walked_every_row_once(world: World) -> No
     assert len({deed["logId"] for deed in deeds}) == len(deeds)
     assert [deed["timestamp"] for deed in deeds] == sorted((deed["timestamp"] for deed in deeds), reverse=True)
     assert [deed["targetId"] for deed in deeds[:5]] == asked[4::-1]
+
+
+LIMITS = [
+    ("1", 1),
+    ("19", 19),
+    ("20.999", 20),
+    ("1e2", 1),
+    ("%20%207", 7),
+    ("%0A7", 7),
+    ("-0", 20),
+    ("-0.5", 20),
+    ("-1", 1),
+    ("-999999999999999999999", 1),
+    ("--5", 20),
+    ("0x10", 20),
+    ("00012", 12),
+    ("0" * 40 + "5", 5),
+    ("%D9%A5", 20),
+    ("5%D9%A5", 5),
+    ("%EF%BC%95", 20),
+    ("NaN", 20),
+    ("Infinity", 20),
+    ("null", 20),
+    (".5", 20),
+    ("%ff", 20),
+    ("%00", 20),
+    ("7&limit=3", 7),
+]
+
+
+@pytest.mark.parametrize(("text", "size"), LIMITS)
+async def test_a_limit_is_its_leading_integer_whatever_follows(ledger: tuple[Person, str], text: str, size: int) -> None:
+    ada, card = ledger
+    reply = await ada.get(f"/v1/cards/{card}/transactions?limit={text}")
+    assert (reply.status, len(reply.body["transactions"])) == (200, size)
+
+
+@pytest.fixture(scope="module")
+async def ties(embedded_cloud: EmbeddedCloud) -> AsyncIterator[tuple[World, Person]]:
+    """A world of its own in which everything happened in one and the same instant: 23 people, 23 requests, 46 deeds."""
+    async with open_world(new_stage(embedded_cloud, TABLES, SUBSCRIPTIONS)) as opened:
+        operator = await opened.operator()
+        instant = ago(opened, days=1)
+        for number in range(23):
+            owner = await seed_user(opened, ecosystemId=f"tie-{number}", createdAt=instant)
+            shard = f"{'pending' if number < 13 else 'rejected'}#{number % 4}"
+            status = shard.split("#", maxsplit=1)[0]
+            await seed_request(
+                opened, owner, requestId=f"r-{number * 7 % 23:02}", createdAt=instant, status=status, statusShard=shard
+            )
+        for number in range(23):
+            for table_key in ("user#tied", f"user#other-{number}"):
+                place = f"{instant}#l-{number * 5 % 23:02}{table_key[-1]}"
+                await seed_deed(opened, operator, table_key, place, instant)
+        yield opened, operator
+
+
+async def seed_deed(world: World, operator: Person, target_key: str, place: str, instant: str) -> None:
+    """A raw audit entry."""
+    kind, target = target_key.split("#")
+    await seed(
+        world,
+        AUDIT_LOGS,
+        targetKey=target_key,
+        timestampLogId=place,
+        logId=place.split("#")[1],
+        actorId=operator.ecosystem_id,
+        adminEcosystemId=operator.ecosystem_id,
+        adminEmail="o@example.com",
+        action="user.enabled",
+        targetType=kind,
+        targetId=target,
+        targetEcosystemId=target,
+        previousValue="{}",
+        newValue="{}",
+        reason="r",
+        requestId="q",
+        ipAddress="",
+        userAgent="",
+        timestamp=instant,
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "identity", "rows"),
+    [
+        ("/v1/admin/users", "users", "ecosystemId", 24),
+        ("/v1/admin/card-requests", "requests", "requestId", 13),
+        ("/v1/admin/card-requests?sort=newest", "requests", "requestId", 13),
+        ("/v1/admin/card-requests?status=rejected&sort=whatever", "requests", "requestId", 10),
+        ("/v1/admin/card-requests?status=approved", "requests", "requestId", 0),
+        ("/v1/admin/audit-logs?targetType=user&targetId=tied", "auditLogs", "logId", 23),
+        ("/v1/admin/audit-logs?actorId={operator}", "auditLogs", "logId", 46),
+    ],
+)
+@pytest.mark.parametrize("limit", [1, 6, 13, 23, 100])
+async def test_among_ties_every_row_comes_once_in_one_order_whatever_the_page(
+    ties: tuple[World, Person], path: str, name: str, identity: str, rows: int, limit: int
+) -> None:
+    _, operator = ties
+    path = path.format(operator=operator.ecosystem_id)
+    whole = (await operator.get(f"{path}{'&' if '?' in path else '?'}limit=100")).body[name]
+    walked = await walk(operator, path, name, limit)
+    assert len({row[identity] for row in whole}) == len(whole) == rows
+    assert walked == whole
+
+
+async def test_oldest_first_is_newest_first_backwards_even_among_ties(ties: tuple[World, Person]) -> None:
+    _, operator = ties
+    oldest = await walk(operator, "/v1/admin/card-requests?sort=oldest", "requests", 4)
+    newest = await walk(operator, "/v1/admin/card-requests?sort=newest", "requests", 3)
+    assert oldest == newest[::-1]
+    assert [row["requestId"] for row in oldest] == sorted(row["requestId"] for row in oldest)
+
+
+async def test_only_the_operators_requests_have_a_total_and_it_is_the_filters_on_every_page(ties: tuple[World, Person]) -> None:
+    _, operator = ties
+    cursor = ""
+    for _ in range(3):
+        page = (await operator.get(f"/v1/admin/card-requests?status=rejected&limit=4&cursor={cursor}")).body["pagination"]
+        assert (set(page), page["totalCount"]) == ({"nextCursor", "hasMore", "totalCount"}, 10)
+        cursor = page["nextCursor"]
+    assert cursor is None
+    for path in ("/v1/admin/users", "/v1/admin/audit-logs?actorId=x"):
+        assert set((await operator.get(path)).body["pagination"]) == {"nextCursor", "hasMore"}
+
+
+@pytest.mark.parametrize("status", ["open", "PENDING", "pending,approved", "%00", "pending%20"])
+async def test_an_unknown_status_of_requests_is_400(ties: tuple[World, Person], status: str) -> None:
+    _, operator = ties
+    reply = await operator.get(f"/v1/admin/card-requests?status={status}")
+    assert (reply.status, reply.code) == (400, "VALIDATION_ERROR")
+
+
+async def test_an_operators_cursor_serves_its_operator_route_filters_and_sort_only(ties: tuple[World, Person]) -> None:
+    opened, operator = ties
+    other = await opened.stranger(admin=True)
+    audit = f"/v1/admin/audit-logs?actorId={operator.ecosystem_id}"
+    about = "/v1/admin/audit-logs?targetType=user&targetId=tied"
+    queue = "/v1/admin/card-requests?status=pending"
+    for path, strangers in (
+        ("/v1/admin/users?", [queue, audit]),
+        (f"{queue}&", ["/v1/admin/card-requests?status=rejected", f"{queue}&sort=newest", "/v1/admin/users?", audit]),
+        (f"{audit}&", [about, "/v1/admin/audit-logs?actorId=somebody", queue]),
+        (f"{about}&", [audit, "/v1/admin/audit-logs?targetType=user&targetId=other-1", f"{about}&actorId=x"]),
+    ):
+        cursor = (await operator.get(f"{path}limit=3")).body["pagination"]["nextCursor"]
+        assert (await operator.get(f"{path}limit=7&cursor={cursor}")).status == 200
+        refused = [await operator.get(f"{stranger}&cursor={cursor}") for stranger in strangers]
+        refused.append(await other.get(f"{path}cursor={cursor}"))
+        assert [(reply.status, reply.code) for reply in refused] == [(400, "VALIDATION_ERROR")] * len(refused), path
+
+
+async def test_a_default_that_is_spelt_out_is_the_same_query(ties: tuple[World, Person]) -> None:
+    _, operator = ties
+    cursor = (await operator.get("/v1/admin/card-requests?limit=3")).body["pagination"]["nextCursor"]
+    for same in ("status=pending", "status=", "sort=oldest", "sort=", "utm=x", "limit=99"):
+        assert (await operator.get(f"/v1/admin/card-requests?{same}&cursor={cursor}")).status == 200, same
+
+
+async def test_an_empty_cursor_is_the_first_page(ties: tuple[World, Person]) -> None:
+    _, operator = ties
+    for path in ("/v1/admin/users?", "/v1/admin/card-requests?", f"/v1/admin/audit-logs?actorId={operator.ecosystem_id}&"):
+        assert (await operator.get(f"{path}cursor=")).body == (await operator.get(path)).body
+
+
+async def test_a_row_that_is_gone_does_not_break_the_cursor_that_stands_on_it(ties: tuple[World, Person]) -> None:
+    opened, operator = ties
+    whole = await walk(operator, "/v1/admin/users", "users", 100)
+    first = await operator.get("/v1/admin/users?limit=5")
+    last = first.body["users"][-1]["ecosystemId"]
+    kept = await row(opened, USERS, last)
+    await opened.services.database.call(
+        "DeleteItem", {"TableName": opened.services.database.physical_name(USERS), "Key": USERS.key_item((last,))}
+    )
+    rest = await operator.get(f"/v1/admin/users?limit=100&cursor={first.body['pagination']['nextCursor']}")
+    await seed(opened, USERS, **kept)
+    assert rest.body["users"] == whole[5:]

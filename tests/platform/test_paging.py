@@ -1,5 +1,8 @@
 """Cursors and page sizes, without a server."""
 
+import base64
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,3 +60,81 @@ def test_an_absent_cursor_is_the_first_page(absent: str | None) -> None:
 @given(st.text())
 def test_any_text_gives_a_page_of_1_to_100(text: str) -> None:
     assert 1 <= page_size(text) <= 100
+
+
+@given(positions, st.data())
+def test_no_flipped_bit_passes(position: tuple[str, ...], data: st.DataObject) -> None:
+    cursor = CURSORS.write(BINDING, position)
+    raw = bytearray(base64.urlsafe_b64decode(cursor[3:] + "=" * (-len(cursor[3:]) % 4)))
+    place = data.draw(st.integers(0, len(raw) * 8 - 1))
+    raw[place // 8] ^= 1 << place % 8
+    with pytest.raises(Invalid):
+        CURSORS.read(BINDING, "v1." + base64.urlsafe_b64encode(bytes(raw)).decode().rstrip("="))
+
+
+@given(positions, st.data())
+def test_no_part_of_a_cursor_passes_and_none_with_an_addition(position: tuple[str, ...], data: st.DataObject) -> None:
+    cursor = CURSORS.write(BINDING, position)
+    end = data.draw(st.integers(1, len(cursor) - 1))
+    for bent in (cursor[:end], cursor[end:], cursor + data.draw(st.text(min_size=1, max_size=3)), " " + cursor, cursor.upper()):
+        if bent != cursor:
+            with pytest.raises(Invalid):
+                CURSORS.read(BINDING, bent)
+
+
+bindings = st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=8), min_size=1, max_size=5).map(tuple)
+
+
+@given(bindings, bindings)
+def test_no_two_bindings_share_a_cursor(one: tuple[str | None, ...], two: tuple[str | None, ...]) -> None:
+    cursor = CURSORS.write(one, ("t",))
+    assert CURSORS.read(one, cursor) == ("t",)
+    if one != two:
+        with pytest.raises(Invalid):
+            CURSORS.read(two, cursor)
+
+
+def test_parts_of_a_binding_do_not_run_into_each_other_or_into_the_position() -> None:
+    for one, two in ((("a", "b"), ("ab",)), (("a,b",), ("a", "b")), (("a", None), ("a", "")), (("a", None), ("a", "null"))):
+        with pytest.raises(Invalid):
+            CURSORS.read(two, CURSORS.write(one, ("t",)))
+
+
+def test_a_cursor_keeps_to_characters_that_a_url_carries_unescaped() -> None:
+    cursor = CURSORS.write(BINDING, ("2031-04-05T06:07:08.090Z", "é\U0001f600#/?&"))
+    assert re.fullmatch(r"v1\.[A-Za-z0-9_-]+", cursor)
+
+
+def test_the_longest_position_that_ids_allow_still_makes_a_readable_cursor() -> None:
+    position = ("2031-04-05T06:07:08.090Z", "%" * 512, "\U0001f600" * 128)
+    assert CURSORS.read(BINDING, CURSORS.write(BINDING, position)) == position
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        (None, 20),
+        ("", 20),
+        ("0", 20),
+        ("00", 20),
+        ("-0", 20),
+        ("x", 20),
+        ("1", 1),
+        ("100", 100),
+        ("101", 100),
+        ("2.9", 2),
+        ("12x", 12),
+        ("-1", 1),
+        ("-99", 1),
+        ("+5", 5),
+        (" 7", 7),
+        ("1e9", 1),
+        ("0" * 9_000 + "5", 5),
+        ("9" * 9_000, 100),
+        ("-" + "9" * 9_000, 1),
+        ("\u0665", 20),
+        ("- 5", 20),
+    ],
+)
+def test_a_page_has_as_many_rows_as_the_leading_integer_says(text: str | None, size: int) -> None:
+    assert page_size(text) == size

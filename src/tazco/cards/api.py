@@ -2,6 +2,7 @@
 
 from functools import partial
 from typing import Any, NotRequired
+from urllib.parse import quote
 
 from starlette.responses import Response
 from typing_extensions import TypedDict
@@ -161,7 +162,7 @@ async def _set_status(call: Call, status: CardStatus, operation: str) -> Respons
     return await call.once(
         caller,
         key,
-        operation=f"{operation}/{ecosystem_id}/{card_id}",
+        operation=f"{operation}/{quote(ecosystem_id, safe='')}/{card_id}",  # two ids: an escaped slash in one must not part them
         asked=body.model_dump(),
         lane=f"card#{card_id}",
         use_case=partial(set_card_status, command),

@@ -8,11 +8,18 @@ from typing import Any, Final
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
+from tazco.kernel.clock import system_clock
+from tazco.platform.aws import Aws
+from tazco.platform.cloud import ChainCredentials, Cloud
+from tazco.platform.logs import scrubbed
 from tazco.platform.policy import TUNABLES
+from tazco.platform.policy_source import read_parameters
 from tazco.platform.settings import DOTENV, PREFIX, Settings
 
 MASK: Final = "••••"
 NONE: Final = "-"
+REGIONS: Final = {"AWS_REGION", "AWS_DEFAULT_REGION"}
+ENDPOINTS: Final = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +31,8 @@ class Entry:
     origin: str
 
 
-def settings_entries(settings: Settings, *, adopted_from: str | None) -> list[Entry]:
-    """Every setting; `adopted_from` names the file whose variables were taken over into the environment."""
+def settings_entries(cloud: Cloud, settings: Settings, *, adopted_from: str | None) -> list[Entry]:
+    """Where AWS is, and every setting; `adopted_from` names the file whose variables were taken over into the environment."""
     in_file = {name.upper() for name in dotenv_values(DOTENV)} if DOTENV.exists() else set()
 
     def origin(variable: str) -> str:
@@ -33,10 +40,29 @@ def settings_entries(settings: Settings, *, adopted_from: str | None) -> list[En
             return adopted_from or "environment"
         return str(DOTENV) if variable in in_file else "default"
 
+    taken_over = adopted_from or "environment"
+    endpoint = cloud.endpoint_override("dynamodb")
     return [
-        Entry(name=PREFIX + name.upper(), value=_shown(getattr(settings, name)), origin=origin(PREFIX + name.upper()))
-        for name in type(settings).model_fields
+        Entry(name="AWS_REGION", value=cloud.region, origin=taken_over if REGIONS & os.environ.keys() else "profile"),
+        Entry(
+            name="AWS_ENDPOINT_URL",
+            value=endpoint or NONE,
+            origin="default" if not endpoint else taken_over if ENDPOINTS & os.environ.keys() else "profile",
+        ),
+        *(
+            Entry(name=PREFIX + name.upper(), value=_shown(getattr(settings, name)), origin=origin(PREFIX + name.upper()))
+            for name in type(settings).model_fields
+        ),
     ]
+
+
+async def read_policy(cloud: Cloud, ssm_prefix: str) -> dict[str, str]:
+    """The parameters as SSM has them, by name below the prefix; raise `AwsError` or `AwsUnreachable`."""
+    aws = Aws(cloud.endpoints(), cloud.region, ChainCredentials(cloud), system_clock)
+    try:
+        return await read_parameters(aws, ssm_prefix + "/")
+    finally:
+        aws.close()
 
 
 def policy_entries(parameters: Mapping[str, str]) -> list[Entry]:
@@ -44,7 +70,7 @@ def policy_entries(parameters: Mapping[str, str]) -> list[Entry]:
     return [
         Entry(
             name=name,
-            value=parameters.get(name, field.metadata["default"] or NONE),
+            value=scrubbed(parameters.get(name, field.metadata["default"] or NONE)),
             origin="SSM" if name in parameters else "default",
         )
         for name, field in TUNABLES.items()

@@ -80,6 +80,7 @@ class EmbeddedCloud:
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,  # what boto3 and the AWS CLI read
             "AWS_ACCESS_KEY_ID": "embedded",
             "AWS_SECRET_ACCESS_KEY": "embedded",
         }

@@ -32,6 +32,7 @@ def failures_explained() -> Iterator[None]:
 
     from tazco.local.children import ChildDied
     from tazco.local.data_directory import CannotStart
+    from tazco.local.endpoints import NobodyThere
     from tazco.local.people import DemoFailed, SignInFailed
     from tazco.local.replay.limits import CannotReplay
     from tazco.platform.aws import AwsError, AwsUnreachable
@@ -42,8 +43,12 @@ def failures_explained() -> Iterator[None]:
 
     try:
         yield
-    except (BadSettings, CloudMisconfigured, NoPolicy, NotProvisioned, CannotReplay, CannotStart) as error:
+    except (BadSettings, CloudMisconfigured, NotProvisioned, CannotReplay, CannotStart, NobodyThere) as error:
         fail(str(error))
+    except NoPolicy as error:
+        fail(f"{error}\n`tazco doctor` checks endpoint, credentials and parameters.")
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        fail(f"{error.filename}: {error.strerror}. Choose another folder, or correct its owner and mode.")
     except (ChildDied, DemoFailed, SignInFailed) as error:
         fail(str(error), EXIT_AMISS)
     except (AwsError, AwsUnreachable, BotoCoreError, ClientError) as error:

@@ -11,6 +11,8 @@ from typing import Final
 FOLDER: Final = Path(".tazco")
 OURS: Final = ("TAZCO_", "AWS_ENDPOINT_URL")
 AMAZONS: Final = "AWS_"
+PASSWORD_VARIABLE: Final = "TAZCO_DEMO_PASSWORD"  # noqa: S105 - the name of a variable
+"""Points nowhere, unlike the rest of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +65,22 @@ def without_account(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith(AMAZONS)}
 
 
-def adopt(variables: Path, environment: MutableMapping[str, str]) -> bool:
-    """Take over what a running `tazco dev` wrote, unless the environment already points somewhere.
+def points_somewhere(environment: Mapping[str, str]) -> bool:
+    """Somebody has chosen a cloud or a deployment by variables."""
+    return any(name.startswith(OURS) and name != PASSWORD_VARIABLE for name in environment)
+
+
+def read_variables(path: Path) -> dict[str, str]:
+    """What `write_variables` wrote."""
+    pairs = (line.partition("=") for line in path.read_text().splitlines())
+    return {name: "".join(shlex.split(value)) for name, _, value in pairs}
+
+
+def adopt(variables: Mapping[str, str], environment: MutableMapping[str, str]) -> None:
+    """Take over what a running `tazco dev` wrote.
 
     A profile or keys of an account stay behind: they must neither be sent to an emulator nor decide where a call goes.
     """
-    if any(name.startswith(OURS) for name in environment) or not variables.exists():
-        return False
     for name in environment.keys() - without_account(environment).keys():
         del environment[name]
-    for line in variables.read_text().splitlines():
-        name, _, value = line.partition("=")
-        environment[name] = "".join(shlex.split(value))
-    return True
+    environment.update(variables)

@@ -23,8 +23,8 @@ SIGNATURE_BYTES: Final = 32
 
 def page_size(text: str | None) -> int:
     """How many rows: a leading integer counts, unparsable or 0 is 20, negative is 1, more than 100 is 100."""
-    found = re.match(r"\s*([+-]?\d{1,18})", text or "", re.ASCII)
-    number = int(found[1]) if found else 0
+    found = re.match(r"\s*([+-]?)0*(\d{1,18})", text or "", re.ASCII)
+    number = int(found[1] + found[2]) if found else 0
     return max(1, min(number, LIMIT_MAX)) if number else LIMIT_DEFAULT
 
 

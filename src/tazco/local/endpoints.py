@@ -1,0 +1,36 @@
+"""Whether anybody is at home, asked before a patient client spends a minute on finding out."""
+
+import socket
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:  # it brings botocore, which `tazco --help` need not wait for
+    from tazco.platform.cloud import Cloud
+
+CONNECT_SECONDS_MAX: Final = 3.0
+PORTS: Final = {"http": 80, "https": 443}
+
+
+class NobodyThere(Exception):
+    """Nothing listens at an endpoint; the message tells cause and cure."""
+
+
+def listens(url: str) -> bool:
+    """Something takes connections at this URL."""
+    parts = urlsplit(url)
+    try:
+        address = (parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0))
+        socket.create_connection(address, timeout=CONNECT_SECONDS_MAX).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def must_listen(cloud: "Cloud", *services: str) -> None:
+    """Raise `NobodyThere` for an overridden endpoint that is not up; AWS itself may be behind a proxy and is not asked."""
+    for service in services:
+        url = cloud.endpoint_override(service)
+        if url and not listens(url):
+            raise NobodyThere(
+                f"Nothing answers for {service} at {url}. On a laptop start `tazco dev`; else check AWS_ENDPOINT_URL."
+            )
