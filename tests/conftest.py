@@ -6,12 +6,14 @@ import pytest
 from hypothesis import settings
 
 from tazco.local.embedded import EmbeddedCloud
+from tazco.platform.logs import configure_logs
 from tazco.slices import SUBSCRIPTIONS, TABLES
 from tests.stage import Stage, new_stage
 from tests.world import World, open_world
 
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile("steady")
+configure_logs("warning")
 """The same examples every time: a red run means a change, not luck. `--hypothesis-profile=default` goes looking for new ones."""
 
 

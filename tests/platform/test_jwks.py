@@ -78,6 +78,20 @@ async def test_fifty_callers_at_once_share_one_fetch() -> None:
     assert provider.asked == 1
 
 
+async def test_a_fetch_that_takes_long_is_not_joined_by_a_second_one() -> None:
+    provider = Provider(gate=asyncio.Event())
+    jwks = provider.jwks()
+    callers = []
+    for _ in range(5):
+        callers.append(asyncio.create_task(jwks.key("k1")))
+        await asyncio.sleep(0)
+        provider.now += 11
+    assert provider.gate is not None
+    provider.gate.set()
+    assert None not in await asyncio.gather(*callers)
+    assert provider.asked == 1
+
+
 async def test_a_caller_that_goes_away_does_not_end_the_fetch_of_the_others() -> None:
     provider = Provider(gate=asyncio.Event())
     jwks = provider.jwks()
@@ -248,6 +262,7 @@ def test_only_rsa_signing_keys_are_taken_and_a_broken_one_harms_nobody() -> None
             jwk("encrypts", use="enc"),
             jwk("other-alg", alg="RS512"),
             jwk("hmac", alg="HS256"),
+            jwk("liar", kty="oct"),
             {"kid": "oct", "kty": "oct", "k": "c2VjcmV0"},
             {"kid": "ec", "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
             jwk("no-modulus", n=None),

@@ -1,5 +1,6 @@
 """Settings refuse to start by naming the variable."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -190,9 +191,9 @@ def test_the_issuer_and_the_keys_follow_region_and_pool_unless_given(monkeypatch
     ],
 )
 def test_production_refuses_every_endpoint_override_and_names_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    for variables in (PRODUCTION, {**PRODUCTION, "TAZCO_CORS_ALLOWED_ORIGINS": ""}):
+    for origins in ("https://app.example.com", ""):
         with pytest.raises(BadSettings, match=rf"\b{name}\b"):
-            load(monkeypatch, dict(variables), {name: "http://127.0.0.1:4566"})
+            load(monkeypatch, {**PRODUCTION, "TAZCO_CORS_ALLOWED_ORIGINS": origins}, {name: "http://127.0.0.1:4566"})
     assert load(monkeypatch, {"TAZCO_ENV": "development"}, {name: "http://127.0.0.1:4566"}).env == "development"
 
 
@@ -210,7 +211,11 @@ def test_production_fetches_keys_over_https_only(monkeypatch: pytest.MonkeyPatch
 
 
 def test_all_faults_of_a_production_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    bad = {"TAZCO_ENV": "production", "TAZCO_CORS_ALLOWED_ORIGINS": "*", "TAZCO_COGNITO_JWKS_URL": "http://x"}
+    bad: dict[str, str | None] = {
+        "TAZCO_ENV": "production",
+        "TAZCO_CORS_ALLOWED_ORIGINS": "*",
+        "TAZCO_COGNITO_JWKS_URL": "http://x",
+    }
     with pytest.raises(BadSettings) as refused:
         load(monkeypatch, bad, {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"})
     for name in ("TAZCO_CORS_ALLOWED_ORIGINS", "TAZCO_COGNITO_JWKS_URL", "AWS_ENDPOINT_URL"):
@@ -227,3 +232,14 @@ def test_the_missing_credentials_of_a_provider_are_named(monkeypatch: pytest.Mon
         monkeypatch.setenv(name, "")
         assert load_settings(Cloud.from_mapping(AWS)).missing_whatsapp_credentials() == (name,)
         monkeypatch.setenv(name, "given")
+
+
+def test_production_refuses_an_endpoint_that_its_profile_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("[default]\nregion = eu-west-1\nendpoint_url = http://127.0.0.1:4566\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    for name in [name for name in os.environ if name.startswith(("AWS_ENDPOINT", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT"))]:
+        monkeypatch.delenv(name)
+    load(monkeypatch, dict(PRODUCTION))
+    with pytest.raises(BadSettings, match="AWS_PROFILE"):
+        load_settings(Cloud.from_environment())

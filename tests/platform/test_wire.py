@@ -224,6 +224,18 @@ async def test_a_refused_connection_has_sent_nothing() -> None:
         assert not caught.value.sent
 
 
+async def test_a_connection_that_is_being_closed_sends_nothing() -> None:
+    async with serving(echo) as server:
+        pool = pool_of(server)
+        for connection in (await pool._connect(), await pool._connect()):
+            assert connection._transport is not None
+            connection._transport.close()
+            with pytest.raises(WireFailure, match="is closed") as caught:
+                await connection.exchange(b"GET / HTTP/1.1\r\n\r\n")
+            assert not caught.value.sent
+        assert server.requests == []
+
+
 async def test_a_handshake_that_hangs_ends_after_the_time_for_connecting_with_nothing_sent() -> None:
     async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read()

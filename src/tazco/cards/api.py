@@ -116,7 +116,7 @@ async def cancel_card(call: Call) -> Response:
         key,
         operation=f"cancel-card/{command.card_id}",
         asked=body.model_dump(),
-        lane=f"card#{command.card_id}",
+        lane=f"user#{command.ecosystem_id}",
         use_case=partial(cancel_own_card, command),
         render=_rendered,
     )
@@ -164,7 +164,7 @@ async def _set_status(call: Call, status: CardStatus, operation: str) -> Respons
         key,
         operation=f"{operation}/{quote(ecosystem_id, safe='')}/{card_id}",  # two ids: an escaped slash in one must not part them
         asked=body.model_dump(),
-        lane=f"card#{card_id}",
+        lane=f"user#{ecosystem_id}",
         use_case=partial(set_card_status, command),
         render=_rendered,
     )

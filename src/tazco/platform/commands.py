@@ -21,8 +21,8 @@ from tazco.platform.work import AccountRow, CleaningUp, Snapshot, Work
 R = TypeVar("R")
 
 RETRIES_MAX: Final = 5
-INFORMED_BACKOFF_SECONDS: Final = 0.0005
-"""Base of the pause after a lost commit that told the new state: shorter than a read, so that whoever lost goes next."""
+INFORMED_BACKOFF_SECONDS: Final = 0.001
+"""Longest pause after a lost commit that told the new state: shorter than a read, so that whoever lost goes next."""
 
 UNINFORMED_BACKOFF_SECONDS: Final = 0.01
 BACKOFF_MAX_SECONDS: Final = 0.25
@@ -101,8 +101,8 @@ class Commands:
 
     async def _back_off(self, last: Conflict | Throttled, attempt: int) -> None:
         informed = isinstance(last, Conflict) and last.fresh
-        base = INFORMED_BACKOFF_SECONDS if informed else UNINFORMED_BACKOFF_SECONDS
-        await asyncio.sleep(self.rng.uniform(0, min(BACKOFF_MAX_SECONDS, base * 2**attempt)))
+        longest = INFORMED_BACKOFF_SECONDS if informed else min(BACKOFF_MAX_SECONDS, UNINFORMED_BACKOFF_SECONDS * 2**attempt)
+        await asyncio.sleep(self.rng.uniform(0, longest))
 
 
 def _after(snapshot: Snapshot, conflict: Conflict) -> Snapshot:

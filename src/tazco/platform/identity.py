@@ -127,7 +127,7 @@ class Verifier:
         latest = self._now() + LEEWAY_SECONDS
         expires_at = _instant(claims.get("exp"))
         issued_at = _instant(claims.get("iat"))
-        not_before = _instant(claims["nbf"]) if "nbf" in claims else issued_at
+        not_before = _instant(claims["nbf"]) if "nbf" in claims else 0
         use = claims.get("token_use")
         client_id = claims.get("client_id") if use == "access" else claims.get("aud") if use == "id" else None
         ours = isinstance(client_id, str) and client_id in self.client_ids and claims.get("iss") == self.issuer

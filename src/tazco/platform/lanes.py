@@ -1,6 +1,8 @@
-"""Lanes: commands on the same row wait for each other inside a process instead of losing commits to each other.
+"""Lanes: commands on the same person wait for each other inside a process instead of losing commits to each other.
 
-Against other processes a lane is polite: it leaves a gap, long enough for somebody else's retry, after every third commit, and
+A payment writes card and person, so a lane for each row would let two cards of one person, or a payment and a new score, fight.
+
+Against other processes a lane is polite: it leaves a gap, long enough for somebody else's retry, after every second commit, and
 after each one for a while once it has lost a commit itself. Without gaps the faster process can win again and again and never
 learn that another one is using up its retries.
 Only speed and fairness depend on any of this: the commit's conditions are the real locks.
@@ -12,15 +14,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-CROWDED_SECONDS: Final = 0.5
-GAP_AFTER_WINS: Final = 3
+CROWDED_SECONDS: Final = 2.0
+GAP_AFTER_WINS: Final = 2
 GAP_COMMITS: Final = 2
 GAP_SECONDS_MAX: Final = 0.05
 
 
 @dataclass(slots=True)
 class Lane:
-    """The commands on one row, first come, first served."""
+    """The commands on one person or thing, first come, first served."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0

@@ -9,11 +9,16 @@ from typing import Any, Final
 import structlog
 
 HIDDEN: Final = "[hidden]"
-SECRET_KEYS: Final = re.compile(r"(authorization|token|secret|password|cookie|api_?key|body|text)$", re.IGNORECASE)
+SECRET_KEYS: Final = re.compile(
+    r"(?i:authorization|tokens?|secrets?|passwords?|cookies?|api[_-]?keys?)$|(?i:^|[_-])(?i:body|text)$|[a-z](?:Body|Text)$"
+)
 JWT: Final = re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
 BEARER: Final = re.compile(r"\b(Bearer)\s+\S+", re.IGNORECASE)
-PHONE: Final = re.compile(r"(?<![\w.-])\+?\d{8,11}(\d{4})(?![\w.-])")
-WEBHOOK_SECRET: Final = re.compile(r"(/webhooks/wpp-connect/)(?!health\b)[^/?\s]+", re.IGNORECASE)
+PHONE: Final = re.compile(r"(?<![\w.-])\+?[0-9]{4,11}([0-9]{4})(?!\w|[.-]\w)")
+"""8 to 15 digits on their own. Other numbers of that length are cut as well: better an id too few than a phone too many."""
+
+WEBHOOK_SECRET: Final = re.compile(r"(/webhooks/wpp-connect/)(?!health/?(?:\s|$)).+", re.IGNORECASE)
+"""To the end of the line: the path is logged unescaped, so a secret may hold slashes and blanks."""
 
 
 def scrubbed(text: str) -> str:
@@ -29,9 +34,11 @@ def _clean(value: Any) -> Any:
         return scrubbed(value)
     if isinstance(value, Mapping):
         return {key: HIDDEN if SECRET_KEYS.search(str(key)) else _clean(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | set | frozenset):
         return [_clean(each) for each in value]
-    return value
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return scrubbed(repr(value))  # the renderer would write the same, only later
 
 
 def redact(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

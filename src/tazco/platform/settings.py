@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from tazco.platform.aws import TARGETS
 from tazco.platform.cloud import Cloud
 
 CURSOR_SECRET_BYTES_MIN: Final = 32
@@ -206,11 +207,10 @@ def _complaint(kind: str, message: str) -> str:
 
 
 def _production_faults(settings: Settings, cloud: Cloud) -> list[str]:
-    faults = [
-        f"AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}: production talks to AWS itself; unset it"
-        for service in ("dynamodb", "events", "sqs", "ssm", "cognito-idp")
-        if cloud.endpoint_override(service)
-    ]
+    overrides = sorted(name for name, value in cloud.environment.items() if name.startswith("AWS_ENDPOINT_URL") and value)
+    faults = [f"{name}: production talks to AWS itself; unset it" for name in overrides]
+    if not overrides and any(cloud.endpoint_override(service) for service in TARGETS):
+        faults.append("AWS_PROFILE: production talks to AWS itself; remove endpoint_url from the profile")
     if "*" in settings.allowed_origins:
         faults.append("TAZCO_CORS_ALLOWED_ORIGINS: production needs a list of origins, not *")
     if urlsplit(settings.jwks_url(cloud.region)).scheme != "https":

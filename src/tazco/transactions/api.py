@@ -159,7 +159,7 @@ async def make_purchase(call: Call) -> Response:
         key,
         operation=f"make-purchase/{command.card_id}",
         asked={"amount": command.amount, "merchant": command.merchant},
-        lane=f"card#{command.card_id}",
+        lane=f"user#{command.ecosystem_id}",
         use_case=partial(purchase, command),
         render=_rendered,
     )
@@ -188,7 +188,7 @@ async def make_payment(call: Call) -> Response:
         key,
         operation=f"make-payment/{command.card_id}",
         asked={"amount": command.amount},
-        lane=f"card#{command.card_id}",
+        lane=f"user#{command.ecosystem_id}",
         use_case=partial(payment, command),
         render=_rendered,
     )

@@ -39,6 +39,7 @@ async def register(command: Register, work: Work) -> Registered:
     known = found
     if known_as != candidate:
         (known,) = await work.read(user(known_as))
+        known = known or found  # the index may still name somebody who was deleted
     if known is not None and known.subject == command.subject:
         signed_in = known.signed_in(role=command.role, email=command.token_email, now=work.now)
         work.change(USERS, known, signed_in)
