@@ -13,7 +13,8 @@ from tests.contract.seeds import SHIPPED, SUITE, ago, amend, events, row, seed_c
 from tests.contract.test_admin_users import REQUEST_KEYS, audit_of
 from tests.contract.test_dashboard import SUMMARY_KEYS
 from tests.contract.test_transactions import walk
-from tests.world import Person, Reply, World
+from tests.stage import Stage
+from tests.world import Person, Reply, World, open_world
 
 QUEUE = "/v1/admin/card-requests"
 
@@ -211,19 +212,19 @@ async def test_of_two_seeded_pending_requests_one_card_comes(world: World) -> No
     assert len([item for item in await world.rows(CARDS) if item["ecosystemId"]["S"] == ecosystem_id]) == 1
 
 
-async def test_of_two_deciders_one_gets_409_and_nothing_of_the_loser_stays(world: World) -> None:
-    second = await world.stranger(admin=True)
-    await second.register()
-    for number in range(6):
-        ada, request_id = await asked(world)
-        step, body = ("approve", {"creditLimit": 700}) if number % 2 else ("reject", {"reason": "x"})
-        other = second.post(f"{QUEUE}/{request_id}/{step}", body)
-        replies = await asyncio.gather(approve(world, request_id, 500), other)
-        assert sorted(reply.status for reply in replies) == [200, 409]
-        assert next(reply.code for reply in replies if reply.status == 409) == "REQUEST_ALREADY_PROCESSED"
-        assert len(await audit_of(world, request_id)) == 1
-        cards = [item for item in await world.rows(CARDS) if item["ecosystemId"]["S"] == ada.ecosystem_id]
-        assert len(cards) == sum("card" in reply.body for reply in replies)
+async def test_of_two_deciders_in_two_processes_one_gets_409_and_nothing_of_the_loser_stays(world: World, stage: Stage) -> None:
+    async with open_world(stage) as elsewhere:
+        second = await elsewhere.operator()
+        for number in range(6):
+            ada, request_id = await asked(world)
+            step, body = ("approve", {"creditLimit": 700}) if number % 2 else ("reject", {"reason": "x"})
+            other = second.post(f"{QUEUE}/{request_id}/{step}", body)
+            replies = await asyncio.gather(approve(world, request_id, 500), other)
+            assert sorted(reply.status for reply in replies) == [200, 409]
+            assert next(reply.code for reply in replies if reply.status == 409) == "REQUEST_ALREADY_PROCESSED"
+            assert len(await audit_of(world, request_id)) == 1
+            cards = [item for item in await world.rows(CARDS) if item["ecosystemId"]["S"] == ada.ecosystem_id]
+            assert len(cards) == sum("card" in reply.body for reply in replies)
 
 
 async def test_an_approval_racing_with_the_owners_next_request_leaves_one_card(world: World) -> None:

@@ -1,6 +1,7 @@
 """People: registering (§2.3) and the operators' pages of them (§2.8)."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,8 @@ from tazco.users.store import USERS
 from tests.contract.seeds import ago, events, plain, row, seed_card, seed_request, seed_user
 from tests.contract.test_cards import DETAIL_KEYS
 from tests.contract.test_transactions import walk
-from tests.world import Person, World
+from tests.stage import Stage
+from tests.world import Person, World, open_world
 
 USER_KEYS = {
     "ecosystemId",
@@ -139,14 +141,15 @@ async def test_of_parallel_registrations_one_creates(world: World) -> None:
     assert len(mine) == 1
 
 
-async def test_parallel_registrations_under_two_ids_make_one_person(world: World) -> None:
-    for number in range(4):
-        ada = await world.stranger(attributes={"custom:ecosystemId": f"eco-race-{number}"})
-        headers = [{"authorization": f"Bearer {token}"} for token in (ada.access_token, ada.id_token) * 2]
-        replies = await asyncio.gather(*(world.call("POST", "/v1/users", {"email": ada.email}, each) for each in headers))
-        assert sorted(reply.status for reply in replies) == [200, 200, 200, 201]
-        assert len({reply.body["user"]["ecosystemId"] for reply in replies}) == 1
-        assert sum(item["firebaseUid"]["S"] == ada.subject for item in await world.rows(USERS)) == 1
+async def test_parallel_registrations_under_two_ids_in_two_processes_make_one_person(world: World, stage: Stage) -> None:
+    async with open_world(stage) as second:
+        for number in range(4):
+            ada = await world.stranger(attributes={"custom:ecosystemId": f"eco-race-{number}"})
+            other = replace(ada, world=second, access_token=ada.id_token)
+            replies = await asyncio.gather(*(each.post("/v1/users", {"email": ada.email}) for each in (ada, other) * 2))
+            assert sorted(reply.status for reply in replies) == [200, 200, 200, 201]
+            assert len({reply.body["user"]["ecosystemId"] for reply in replies}) == 1
+            assert sum(item["firebaseUid"]["S"] == ada.subject for item in await world.rows(USERS)) == 1
 
 
 async def test_the_list_shows_everybody_once_in_a_stable_order(world: World) -> None:

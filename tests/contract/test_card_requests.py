@@ -4,6 +4,7 @@ import asyncio
 import collections
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,8 @@ from tazco.cards.store import CARDS
 from tazco.kernel.clock import from_text
 from tests.contract.seeds import SHIPPED, SUITE, ago, events, row, seed_card, seed_request, with_policy
 from tests.contract.test_dashboard import SUMMARY_KEYS, rejected_request
-from tests.world import World
+from tests.stage import Stage
+from tests.world import World, open_world
 
 
 @pytest.fixture
@@ -191,16 +193,18 @@ async def test_requests_of_others_and_the_bare_list_are_not_found(world: World) 
 
 
 @pytest.mark.parametrize("score", [720, 500])
-async def test_of_20_parallel_requests_exactly_one_passes(world: World, score: int) -> None:
-    ada = await world.person(score)
-    replies = await asyncio.gather(*(ada.ask_for_card() for _ in range(20)))
-    assert collections.Counter(reply.status for reply in replies) == {201: 1, 409: 19}
-    assert {reply.code for reply in replies if reply.status == 409} == {
-        "CARD_ALREADY_EXISTS" if score == 720 else "CARD_REQUEST_EXISTS"
-    }
-    mine = [item for item in await world.rows(CARD_REQUESTS) if item["ecosystemId"]["S"] == ada.ecosystem_id]
-    assert len(mine) == 1
-    assert [each["sequence"] for each in await events(world, mine[0]["requestId"]["S"])] == [1]
+async def test_of_20_parallel_requests_to_two_processes_exactly_one_passes(world: World, stage: Stage, score: int) -> None:
+    async with open_world(stage) as second:
+        for _ in range(3):
+            ada = await world.person(score)
+            twins = [ada, replace(ada, world=second)]
+            replies = await asyncio.gather(*(twins[number % 2].ask_for_card() for number in range(20)))
+            assert collections.Counter(reply.status for reply in replies) == {201: 1, 409: 19}
+            refusal = "CARD_ALREADY_EXISTS" if score == 720 else "CARD_REQUEST_EXISTS"
+            assert {reply.code for reply in replies if reply.status == 409} == {refusal}
+            mine = [item for item in await world.rows(CARD_REQUESTS) if item["ecosystemId"]["S"] == ada.ecosystem_id]
+            assert len(mine) == 1
+            assert [each["sequence"] for each in await events(world, mine[0]["requestId"]["S"])] == [1]
 
 
 async def test_of_20_parallel_requests_with_one_key_one_is_201_and_the_rest_replay(world: World) -> None:

@@ -127,6 +127,17 @@ async def test_registering_again_works_at_once_and_starts_anew(world: World) -> 
     assert (await operator.register()).body["created"] is True
 
 
+async def test_nothing_remembered_of_a_person_survives(world: World) -> None:
+    operator, ada = await fresh_operator(world), await world.stranger()
+    await ada.register()
+    await operator.post(f"/v1/admin/users/{ada.ecosystem_id}/disable", {"reason": "x"})
+    world.clock.pass_time(seconds=11)
+    assert (await ada.get("/v1/dashboard")).code == "ACCOUNT_DISABLED"
+    await clean(operator)
+    assert (await ada.register()).body["created"] is True
+    assert (await ada.get("/v1/dashboard")).status == 200
+
+
 async def test_a_token_works_once(world: World) -> None:
     operator = await fresh_operator(world)
     token = (await operator.post(CLEANUP, key="")).body["confirmationToken"]
@@ -140,8 +151,10 @@ async def test_while_one_runs_a_second_gets_409_and_others_writes_503(world: Wor
     leases = world.services.leases
     assert await leases.take(MAINTENANCE, "somebody else", timedelta(seconds=60))
     world.clock.pass_time(seconds=2)
-    refused = await clean(operator)
+    token = (await operator.post(CLEANUP, key="")).body["confirmationToken"]
+    refused = await confirm(operator, token)
     assert (refused.status, refused.code) == (409, "CLEANUP_IN_PROGRESS")
+    assert (await confirm(operator, token)).status == 400  # it was used, although in vain
     world.clock.pass_time(seconds=2)
     for reply in (await ada.ask_for_card(), await ada.post("/v1/users", {})):
         assert (reply.status, reply.code) == (503, "SERVICE_UNAVAILABLE")

@@ -1,6 +1,7 @@
 """Paying back, §2.7, §3.5 and §3.6."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,8 @@ from tazco.users.store import USERS
 from tests.contract.seeds import SHIPPED, ago, amend, events, plain, row, seed_card, with_policy
 from tests.contract.test_dashboard import SUMMARY_KEYS
 from tests.contract.test_purchases import ledger
-from tests.world import Person, World
+from tests.stage import Stage
+from tests.world import Person, World, open_world
 
 
 async def debtor(world: World, balance: int, score: int = 500, **attributes: Any) -> tuple[Person, str]:
@@ -220,6 +222,20 @@ async def test_parallel_payments_never_lose_a_score_effect(world: World) -> None
     values = sorted((step["previousValue"], step["value"]) for step in steps)
     assert [low for _, low in values[1:]] == [high for high, _ in values[:-1]]
     assert [each["sequence"] for each in await events(world, ada.ecosystem_id)] == list(range(1, 14))
+
+
+async def test_payments_to_two_processes_lose_no_score_effect_either(world: World, stage: Stage) -> None:
+    async with open_world(stage) as second:
+        ada, card_id = await debtor(world, 100_000, score=900, nextDueDate=ago(world, days=3))
+        second.clock.shift = world.clock.shift
+        twins = [ada, replace(ada, world=second)]
+        replies = await asyncio.gather(*(twins[number % 2].pay(card_id, 1) for number in range(16)))
+        paid = sum(reply.status == 201 for reply in replies)
+        assert all(reply.status == 201 or reply.code == "VERSION_CONFLICT" for reply in replies)
+        assert paid > 8
+        assert (await row(world, USERS, ada.ecosystem_id))["currentScore"] == 900 - 20 * paid
+        assert (await row(world, CARDS, ada.ecosystem_id, card_id))["balance"] == 100_000 - 100 * paid
+        assert [each["sequence"] for each in await events(world, card_id)] == list(range(1, paid + 1))
 
 
 async def test_a_payment_racing_with_an_operators_score_loses_neither(world: World) -> None:

@@ -11,7 +11,8 @@ from tazco.kernel.clock import from_text
 from tazco.transactions.store import TRANSACTIONS
 from tests.contract.seeds import ago, amend, events, row, seed_card
 from tests.contract.test_dashboard import SUMMARY_KEYS
-from tests.world import Person, World
+from tests.stage import Stage
+from tests.world import Person, World, open_world
 
 
 def path(card_id: str) -> str:
@@ -242,16 +243,17 @@ async def test_parallel_purchases_of_one_process_spend_no_more_than_the_limit(wo
     assert len(rows) == 12
 
 
-async def test_a_purchase_racing_with_a_suspend_is_before_it_or_declined(world: World) -> None:
-    operator = await world.operator()
-    for _ in range(6):
-        ada, card_id = await world.cardholder()
-        suspend = operator.post(f"/v1/admin/cards/{ada.ecosystem_id}/{card_id}/suspend", {"reason": "x"})
-        *bought, suspended = await asyncio.gather(*(ada.buy(card_id, 10) for _ in range(3)), suspend)
-        assert suspended.status == 200
-        story = [each["eventType"] for each in await events(world, card_id)]
-        at = story.index("card.suspended")
-        passed = sum(reply.status == 201 for reply in bought)
-        assert story[1:at] == ["transaction.purchase"] * passed
-        assert story[at + 1 :] == ["transaction.declined"] * (3 - passed)
-        assert (await ada.get(f"/v1/cards/{card_id}")).body["card"]["balance"] == 10 * passed
+async def test_a_purchase_racing_with_a_suspend_elsewhere_is_before_it_or_declined(world: World, stage: Stage) -> None:
+    async with open_world(stage) as elsewhere:
+        operator = await elsewhere.operator()
+        for _ in range(6):
+            ada, card_id = await world.cardholder()
+            suspend = operator.post(f"/v1/admin/cards/{ada.ecosystem_id}/{card_id}/suspend", {"reason": "x"})
+            *bought, suspended = await asyncio.gather(*(ada.buy(card_id, 10) for _ in range(3)), suspend)
+            assert suspended.status == 200
+            story = [each["eventType"] for each in await events(world, card_id)]
+            at = story.index("card.suspended")
+            passed = sum(reply.status == 201 for reply in bought)
+            assert story[1:at] == ["transaction.purchase"] * passed
+            assert story[at + 1 :] == ["transaction.declined"] * (3 - passed)
+            assert (await ada.get(f"/v1/cards/{card_id}")).body["card"]["balance"] == 10 * passed

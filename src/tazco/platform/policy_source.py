@@ -85,7 +85,7 @@ class PolicySource:
             self._refuse(str(error))
         except (AwsError, AwsUnreachable) as error:
             self._refuse(f"cannot be read: {error}")
-        except Exception as error:  # noqa: BLE001 - a bug in one reading must not end the reading for good
+        except Exception as error:  # a bug in one reading must not end the reading for good
             log.exception("policy.unexpected")
             self._refuse(f"cannot be read: {type(error).__name__}")
         else:
