@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.world import Person, World
@@ -221,3 +222,45 @@ async def test_it_is_json_and_utf_8_whatever_the_content_type_says(holder: tuple
     body = '{"amount":0.01,"merchant":"São"}'.encode()
     reply = await ada.post(f"/v1/cards/{card}/transactions/purchases", body, content_type=content_type)
     assert (reply.status, reply.body["transaction"]["merchant"]) == (201, "São")
+
+
+async def test_a_caller_who_leaves_in_the_middle_of_a_body_is_no_fault_of_ours(world: World, holder: tuple[Person, str]) -> None:
+    ada, card = holder
+    transport = world.http._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    received = iter([{"type": "http.request", "body": b'{"amount":1', "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(received)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = {"authorization": f"Bearer {ada.access_token}", "idempotency-key": "gone"}
+    path = f"/v1/cards/{card}/transactions/purchases"
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "client": ("127.0.0.1", 1),
+    }
+    await transport.app(scope, receive, send)
+    assert sent[0]["status"] == 400
+
+
+@pytest.mark.parametrize("limit", ["50000", "99.99", "0", "-5", "1e9", "1e99", "500.001", '"500"', "null", "true"])
+async def test_every_refused_limit_speaks_of_the_policy_or_operators_never_see_why(operator: Person, limit: str) -> None:
+    reply = await operator.post("/v1/admin/card-requests/r/approve", f'{{"creditLimit":{limit}}}'.encode())
+    assert (reply.status, "policy" in reply.message) == (400, True), reply.message
+
+
+@pytest.mark.parametrize("amount", ["9e99", "-0.0", "0.001", "1e-5", "0", '"5"'])
+async def test_what_is_wrong_with_an_amount_is_said_in_a_whole_sentence(holder: tuple[Person, str], amount: str) -> None:
+    ada, card = holder
+    reply = await ada.post(f"/v1/cards/{card}/transactions/payments", f'{{"amount":{amount}}}'.encode())
+    assert reply.message.startswith("amount must be ")
+    assert ": it " not in reply.message or ": it is " in reply.message or ": it has " in reply.message

@@ -22,9 +22,9 @@ def from_decimal(value: Decimal | int) -> Money:
     """
     number = Decimal(value)
     if not number.is_finite() or (number.is_zero() and number.is_signed()):
-        raise ValueError("not a number")
+        raise ValueError("is not a number")
     if number.adjusted() > DIGITS_MAX or len(number.as_tuple().digits) > FRACTION_DIGITS_MAX:
-        raise ValueError("out of range")
+        raise ValueError("is out of range")
     if number and number.adjusted() < -DECIMALS:
         raise ValueError("has more than two decimals")
     numerator, denominator = number.as_integer_ratio()

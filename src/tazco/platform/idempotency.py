@@ -1,6 +1,7 @@
 """Idempotency: the answer to a command is stored in the command's own commit and given again to whoever repeats it."""
 
 import hashlib
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -93,7 +94,7 @@ class Once:
             fingerprint=self.fingerprint,
             status=answer.status,
             body=answer.body.decode(),
-            expires_at=int((now + ANSWER_LIFE).timestamp()),
+            expires_at=math.ceil((now + ANSWER_LIFE).timestamp()),  # rounded down it would die within its 24 hours
         )
 
     def replay(self, stored: StoredAnswer) -> Answer:

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from tazco.kernel.errors import Invalid, NotFound
@@ -115,11 +115,14 @@ class Call:
     async def _read(self, limit: int) -> bytes:
         chunks: list[bytes] = []
         size = 0
-        async for chunk in self.request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
-            chunks.append(chunk)
+        try:
+            async for chunk in self.request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
+                chunks.append(chunk)
+        except ClientDisconnect:
+            raise Invalid("The connection ended before the body did.") from None
         return b"".join(chunks)
 
     def allow(self, seconds: float) -> None:

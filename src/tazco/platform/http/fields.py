@@ -31,6 +31,13 @@ def _payable(value: Money) -> Money:
     return value
 
 
+def _money_in_policy(value: Any) -> Money:
+    try:
+        return _money(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; the policy sets how much") from None
+
+
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("must be a whole number")
@@ -70,8 +77,10 @@ WireMoney = Annotated[
 ]
 """An amount in a body: a JSON number in whole units with at most two decimals, from 0.01 to 999999999.99."""
 
-MoneyInPolicy = Annotated[Money, BeforeValidator(_money), WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": 10000000})]
-"""An amount like `WireMoney` whose bounds the policy in force sets, and names when it refuses."""
+MoneyInPolicy = Annotated[
+    Money, BeforeValidator(_money_in_policy), WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": 10000000})
+]
+"""An amount like `WireMoney` whose bounds the policy in force sets, and which it names when it refuses."""
 
 Whole = Annotated[int, BeforeValidator(_whole), WithJsonSchema({"type": "integer"})]
 """A whole number; `650.0` is one."""
