@@ -1,6 +1,7 @@
 """Real API processes over a stage: started, killed, started again."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -17,11 +18,18 @@ START_SECONDS_MAX = 20
 POLL_SECONDS = 0.05
 
 
+def free_ports(count: int) -> list[int]:
+    """Different ports that nobody listens on."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from tests.processes import free_port
+from tests.processes import free_ports
 
 READY = "Tazco is ready"
 READY_SECONDS_MAX = 30
@@ -24,7 +24,7 @@ class Dev:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.api_port, self.cloud_port = free_port(), free_port()
+        self.api_port, self.cloud_port = free_ports(2)
         self.said = ""
 
     async def start(self, *options: str) -> None:

@@ -106,7 +106,7 @@ def _asked(command: RequestCard, owner: User, work: Work) -> tuple[CardRequest, 
 
 
 async def _find(request_id: CardRequestId, work: Work) -> EcosystemId:
-    (entries,) = await work.read(named_by_id(request_id))
+    entries = await work.look_up(named_by_id(request_id))
     if not entries:
         raise RequestNotFound
     return EcosystemId(entries[0]["ecosystemId"])

@@ -1,16 +1,21 @@
 """Confirming, deleting, and saying so."""
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
+import structlog
+
 from tazco.audit.commands import email_of_actor, record_deed
 from tazco.audit.model import Action, Target
 from tazco.cleanup.events import CleanedUp
 from tazco.cleanup.model import CONFIRMATION_LIFE, BadConfirmation, CleanupInProgress, Confirmation
 from tazco.cleanup.store import CONFIRMATIONS, STREAM_KEY, confirmation, stream, token_hash
+from tazco.kernel.errors import Unavailable
+from tazco.platform.aws import AwsUnreachable
 from tazco.platform.caller import Origin
 from tazco.platform.database import Database
 from tazco.platform.leases import MAINTENANCE, PREFIX
@@ -19,8 +24,11 @@ from tazco.platform.services import Services
 from tazco.platform.tables import Key, Table
 from tazco.platform.work import Work
 
+log = structlog.get_logger()
+
 LEASE_LENGTH: Final = timedelta(seconds=60)
 BATCH_ROWS: Final = 500
+ANNOUNCE_PAUSES_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 KEPT_STREAMS: Final = (STREAM_KEY, PREFIX)
 
 
@@ -59,8 +67,8 @@ async def confirm(token: str, work: Work) -> str:
 async def clean_up(services: Services, origin: Origin, email: str) -> Mapping[str, int]:
     """Delete everything but the audit, under a lease; then the audit entry and the event. Returns what was deleted, by name.
 
-    Owners go first and what they own after them: a write that races with the cleanup either finds its owner's row gone, and
-    fails, or is swept up. A last look at the people catches one who registered in between.
+    No registration commits while the lease is held; owners go first and what they own after them, and every other write is
+    conditioned on a row that is there: a write that races with the cleanup fails, or is swept up with its table.
     """
     owner = services.new_id()
     if not await services.leases.take(MAINTENANCE, owner, LEASE_LENGTH):
@@ -69,16 +77,29 @@ async def clean_up(services: Services, origin: Origin, email: str) -> Mapping[st
     try:
         counts: dict[str, int] = {}
         wiped = [table for table in services.tables if table.wiped_as]
-        people = [table for table in wiped if table.wiped_as == "users"]
-        for table in (*wiped, *people):
+        for table in wiped:
             assert table.wiped_as is not None
-            counts[table.wiped_as] = counts.get(table.wiped_as, 0) + await _wipe(services, table, owner)
+            counts[table.wiped_as] = await _wipe(services, table, owner)
         services.gate.directory.forget()
-        await services.commands.run(origin, lambda work: _announce(counts, email, work), lane="cleanup")
+        await _announced(services, origin, counts, email)
     finally:
         await services.leases.give_back(MAINTENANCE, owner)
         services.maintenance.note(running=False)
     return counts
+
+
+async def _announced(services: Services, origin: Origin, counts: Mapping[str, int], email: str) -> None:
+    """The deletion cannot be taken back, so saying it is tried for as long as a database is usually away."""
+    for pause in (*ANNOUNCE_PAUSES_SECONDS, None):
+        try:
+            await services.commands.run(origin, lambda work: _announce(counts, email, work), lane="cleanup")
+        except (Unavailable, AwsUnreachable) as error:
+            log.error("cleanup.unannounced", counts=counts, error=str(error))  # noqa: TRY400 - the trace says nothing more
+            if pause is None:
+                raise
+            await asyncio.sleep(pause)
+        else:
+            return
 
 
 async def _wipe(services: Services, table: Table[Any], owner: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import botocore.session
 from botocore.configprovider import ConfiguredEndpointProvider
-from botocore.exceptions import BotoCoreError, ProfileNotFound, UnknownRegionError
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound, UnknownRegionError
 
 from tazco.platform.aws import TARGETS, AwsUnreachable
 from tazco.platform.sigv4 import Credentials
@@ -125,7 +125,7 @@ class ChainCredentials:
     def _load(self) -> Credentials:
         try:
             return self._frozen()
-        except BotoCoreError as error:
+        except (BotoCoreError, ClientError) as error:
             raise AwsUnreachable(f"AWS credentials cannot be obtained: {error}") from error
 
     def _frozen(self) -> Credentials:

@@ -74,6 +74,7 @@ class Commands:
     ) -> tuple[R, Answer | None]:
         snapshot = Snapshot()
         last: Conflict | Throttled | None = None
+        lost: Lost | None = None
         async with self.lanes(lane) as held:
             for attempt in range(RETRIES_MAX + 1):
                 if last is not None:
@@ -87,13 +88,14 @@ class Commands:
                         held.won(await commit.write())
                 except Conflict as conflict:
                     last = conflict
+                    lost = conflict.lost or lost
                     held.lost()
                     snapshot = _after(snapshot, conflict)
                 except Throttled as throttled:
                     last = throttled
                 else:
                     return result, answer
-        raise _given_up(last)
+        raise _given_up(last, lost)
 
     def _attempt(self, origin: Origin, snapshot: Snapshot, once: Once | None) -> Work:
         maintenance = None if origin.caller.is_admin else self.maintenance
@@ -110,10 +112,9 @@ def _after(snapshot: Snapshot, conflict: Conflict) -> Snapshot:
     return Snapshot({**snapshot.rows, **conflict.fresh}) if conflict.fresh else Snapshot()
 
 
-def _given_up(last: Conflict | Throttled | None) -> Refused:
+def _given_up(last: Conflict | Throttled | None, lost: Lost | None) -> Refused:
     if isinstance(last, Throttled):
         return Unavailable("The database asks for a slower pace. Retry with the same Idempotency-Key.", retry_after=1)
-    lost = last.lost if last else None
     details = _conflict_details(lost) if lost else {}
     return VersionConflict("Others changed the same record at the same time. Retry with the same Idempotency-Key.", **details)
 

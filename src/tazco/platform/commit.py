@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, NoReturn
 
 from tazco.kernel.record import Record, Versioned
-from tazco.platform.aws import THROTTLES, AwsError
+from tazco.platform.aws import AwsError
 from tazco.platform.codec import Item
 from tazco.platform.database import Database
 from tazco.platform.idempotency import STORED_ANSWERS, Answer, Once, StoredAnswer
@@ -127,6 +127,16 @@ class Commit:
             body["ExpressionAttributeValues"] = values
         self._add("ConditionCheck", body, table, key, record.version)
 
+    def require(self, table: Table[Any], key: Key, condition: str, values: dict[str, Any]) -> None:
+        """Write nothing, but require a condition of a row that may not exist; `#p` names the partition key."""
+        body = {
+            "Key": table.key_item(key),
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {"#p": table.partition},
+            "ExpressionAttributeValues": values,
+        }
+        self._add("ConditionCheck", body, table, key, 0)
+
     def _unchanged(self, table: Table[Any], record: Versioned, names: dict[str, str], values: dict[str, Any]) -> str:
         values[":v"] = {"N": str(record.version)}
         if record.version:
@@ -171,12 +181,12 @@ class Commit:
         first_action, first_reason = failed[0]
         if first_action.table is STORED_ANSWERS and first_reason["Code"] == CONDITION_FAILED and "Item" in first_reason:
             raise AlreadyAnswered(STORED_ANSWERS.codec.decode(first_reason["Item"])) from error
+        if codes & THROTTLED and CONDITION_FAILED not in codes:
+            raise Throttled(str(error)) from error
         if codes & {CONDITION_FAILED, IN_CONFLICT}:
             moved = [(action, reason) for action, reason in failed if reason["Code"] == CONDITION_FAILED]
             fresh = {(action.table.name, action.key): _decoded(action.table, reason.get("Item")) for action, reason in moved}
             raise Conflict(fresh, lost=_lost(*moved[0]) if moved else None) from error
-        if codes <= THROTTLED or codes <= THROTTLES:
-            raise Throttled(str(error)) from error
         raise error
 
 
@@ -186,5 +196,5 @@ def _decoded(table: Table[Any], item: Item | None) -> Any:
 
 def _lost(action: _Action, reason: Mapping[str, Any]) -> Lost:
     item = reason.get("Item") or {}
-    actual = int(item.get("version", {"N": "0"})["N"])
+    actual = int(item.get("version", {}).get("N", "0"))
     return Lost(dict(zip(action.table.key_names, action.key, strict=True)), action.version, actual)

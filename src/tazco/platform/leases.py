@@ -1,8 +1,8 @@
 """Leases: one holder at a time, for a while; kept beside the streams because both are rows without an aggregate."""
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from tazco.kernel.clock import Clock
 from tazco.kernel.record import Record
@@ -51,6 +51,15 @@ class Leases:
 
 def _epoch_ms(seconds: float) -> int:
     return int(seconds * 1000)
+
+
+NOT_HELD: Final = "attribute_not_exists(#p) OR untilMs < :now"
+"""The condition of a commit that must not happen while a lease is held; `:now` as `now_value` gives it."""
+
+
+def now_value(now: datetime) -> dict[str, Any]:
+    """`:now` for `NOT_HELD`."""
+    return {":now": {"N": str(_epoch_ms(now.timestamp()))}}
 
 
 MAINTENANCE: Final = "cleanup"

@@ -3,10 +3,11 @@
 A use case is a function `(command, work) -> result` that does no I/O of its own and may run several times.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Final, TypeVar, cast, overload
 
 from tazco.kernel.errors import AccountDisabled, Unavailable
 from tazco.kernel.events import Event
@@ -16,10 +17,10 @@ from tazco.platform.caller import Account, Origin
 from tazco.platform.commit import AlreadyAnswered, Commit
 from tazco.platform.database import Database
 from tazco.platform.idempotency import Answer, Once, StoredAnswer, alive
-from tazco.platform.leases import MAINTENANCE_LEASE, Maintenance
+from tazco.platform.leases import LEASES, MAINTENANCE_LEASE, NOT_HELD, Maintenance, now_value
 from tazco.platform.outbox import OUTBOX, outbox_row
 from tazco.platform.policy import Policy
-from tazco.platform.tables import Get, Key, Question, Table
+from tazco.platform.tables import EntriesOf, Entry, Get, Key, Question, Table
 
 A1 = TypeVar("A1")
 A2 = TypeVar("A2")
@@ -27,6 +28,8 @@ A3 = TypeVar("A3")
 A4 = TypeVar("A4")
 R = TypeVar("R")
 V = TypeVar("V", bound=Versioned)
+
+INDEX_LAG_PAUSES_SECONDS: Final = (0.02, 0.05, 0.1)
 
 AccountRow = Callable[[EcosystemId], Get[Any]]
 """The question for a caller's own record; its answer is an `Account` or None."""
@@ -69,6 +72,7 @@ class Work:
     _once: Once | None = None
     _maintenance: Maintenance | None = None
     _checked: bool = False
+    _barred: bool = False
     _changes: list[_Change] = field(default_factory=list)
 
     @overload
@@ -103,6 +107,16 @@ class Work:
             for question in questions
         )
 
+    async def look_up(self, question: EntriesOf) -> tuple[Entry, ...]:
+        """Ask an index; one that knows nothing is asked again a few times, because it lags behind what was written a moment ago."""
+        (entries,) = await self.read(question)
+        for pause in INDEX_LAG_PAUSES_SECONDS:
+            if entries:
+                break
+            await asyncio.sleep(pause)
+            (entries,) = await self.read(question)
+        return entries
+
     def _guards(self) -> list[Question[Any]]:
         guards: list[Question[Any]] = [self._once.row] if self._once else []
         if self._maintenance and self._maintenance.question:
@@ -129,6 +143,13 @@ class Work:
             self._maintenance.learn(self._snapshot.rows.pop(place))
         if self._maintenance.running:
             raise CleaningUp
+
+    def not_during_cleanup(self) -> None:
+        """Commit only if no cleanup is running at that very moment, anywhere, for anybody: for what nothing else would hold back."""
+        lease = self._snapshot.rows.pop((MAINTENANCE_LEASE.table.name, MAINTENANCE_LEASE.key), None)
+        if lease is not None and lease.until_ms >= self.now.timestamp() * 1000:
+            raise CleaningUp
+        self._barred = True
 
     def add(self, table: Table[Any], record: Record, *events: Event) -> None:
         """Insert a row that must not exist yet; a row with a version starts its stream with `events`."""
@@ -170,6 +191,8 @@ class Work:
             else:
                 assert isinstance(change.after, Versioned)
                 commit.update(change.table, change.before, change.after)
+        if self._barred:
+            commit.require(LEASES, MAINTENANCE_LEASE.key, NOT_HELD, now_value(self.now))
         for change in self._changes:
             self._outbox(commit, change)
         return commit

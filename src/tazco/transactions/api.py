@@ -26,6 +26,7 @@ from tazco.transactions.store import TRANSACTIONS, ledger_of
 
 TYPES = [kind.value for kind in TransactionType]
 MERCHANT_CHARACTERS_MAX = 100
+FILTERED_PAGE_ROWS = 1_000
 
 routes = Routes()
 
@@ -221,7 +222,9 @@ async def list_transactions(call: Call) -> Response:
     start = TRANSACTIONS.key_item((question.partition, *after)) if after else None
     size = call.page_size
     entries: list[Transaction] = []
-    async for item in call.services.database.query(question, start=start, page_rows=size + 1):
+    async for item in call.services.database.query(
+        question, start=start, page_rows=size + 1 if kind is None else FILTERED_PAGE_ROWS
+    ):
         entry = TRANSACTIONS.codec.decode(item)
         if kind in (None, entry.type.value):
             entries.append(entry)

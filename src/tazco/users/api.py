@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from tazco.kernel.errors import Code
 from tazco.kernel.ids import EcosystemId
 from tazco.platform.http.call import Call, success
-from tazco.platform.http.fields import Body, Reason
+from tazco.platform.http.fields import Body, Reason, storable
 from tazco.platform.http.routing import ADMIN_KEY_CHARACTERS_MAX, Doc, Routes
 from tazco.platform.http.schema import PaginationView
 from tazco.platform.idempotency import Answer
@@ -26,8 +26,7 @@ routes = Routes()
 
 
 def _email(value: str) -> str:
-    value = value.strip()
-    value.encode()
+    value = storable(value.strip())
     if value and ("@" not in value or len(value) > EMAIL_CHARACTERS_MAX):
         raise ValueError(f"must contain @ and have at most {EMAIL_CHARACTERS_MAX} characters")
     return value

@@ -6,6 +6,7 @@ from tazco.audit.commands import record_deed
 from tazco.audit.model import Action, Target
 from tazco.kernel.errors import Invalid
 from tazco.kernel.ids import EcosystemId, Subject
+from tazco.platform.tables import Entry
 from tazco.platform.work import Work
 from tazco.users.events import UserCreated
 from tazco.users.model import SCORE_AT_START, IdTaken, OwnAccount, Role, User, UserNotFound, UserStatus
@@ -35,18 +36,27 @@ async def register(command: Register, work: Work) -> Registered:
     """Create the person of a subject, once; for a known one note the sign-in."""
     candidate = EcosystemId(command.claimed_ecosystem_id or command.subject)
     entries, bound, found = await work.read(named_by_subject(command.subject), binding(command.subject), user(candidate))
-    known_as = entries[0]["ecosystemId"] if entries else bound.bound_to if bound else candidate
-    known = found
-    if known_as != candidate:
-        (known,) = await work.read(user(known_as))
-        known = known or found  # the index may still name somebody who was deleted
-    if known is not None and known.subject == command.subject:
+    known = await _known(command, [bound.bound_to] if bound else [], entries, found, work)
+    if known is not None:
         signed_in = known.signed_in(role=command.role, email=command.token_email, now=work.now)
         work.change(USERS, known, signed_in)
         return Registered(signed_in, created=False)
     if found is not None:
         raise IdTaken
     return Registered(_create(command, candidate, bound, work), created=True)
+
+
+async def _known(
+    command: Register, bound_to: list[EcosystemId], entries: tuple[Entry, ...], candidate: User | None, work: Work
+) -> User | None:
+    """The person of the subject: by the binding, which is consistent, then by the index, which may name one who is gone."""
+    for ecosystem_id in dict.fromkeys((*bound_to, *(EcosystemId(entry["ecosystemId"]) for entry in entries))):
+        person = candidate
+        if candidate is None or candidate.ecosystem_id != ecosystem_id:
+            (person,) = await work.read(user(ecosystem_id))
+        if person is not None and person.subject == command.subject:
+            return person
+    return candidate if candidate is not None and candidate.subject == command.subject else None
 
 
 def _create(command: Register, ecosystem_id: EcosystemId, bound: Binding | None, work: Work) -> User:
@@ -68,6 +78,7 @@ def _create(command: Register, ecosystem_id: EcosystemId, bound: Binding | None,
         initial_score=created.current_score,
         tier=created.tier,
     )
+    work.not_during_cleanup()
     work.add(USERS, created, event)
     fresh = Binding(subject=command.subject, bound_to=ecosystem_id)
     if bound is None:

@@ -68,7 +68,7 @@ async def known_by_subject(database: Database, subject: Subject, claimed_ecosyst
     entries, bound, candidate = await database.read(
         named_by_subject(subject), binding(subject), user(claimed_ecosystem_id or subject)
     )
-    ids = [entry["ecosystemId"] for entry in entries] + ([bound.bound_to] if bound else [])
+    ids = ([bound.bound_to] if bound else []) + [entry["ecosystemId"] for entry in entries]
     for ecosystem_id in dict.fromkeys(ids):
         (person,) = (
             (candidate,) if candidate and candidate.ecosystem_id == ecosystem_id else await database.read(user(ecosystem_id))

@@ -52,7 +52,7 @@ class Call:
     def address(self) -> str:
         """Where the call comes from, as far as trusted proxies tell."""
         hops = self.services.settings.trusted_proxy_hops
-        forwarded = [part.strip() for part in self.request.headers.get("x-forwarded-for", "").split(",") if part.strip()]
+        forwarded = [part.strip() for part in ",".join(self.request.headers.getlist("x-forwarded-for")).split(",") if part.strip()]
         if hops and len(forwarded) >= hops:
             return forwarded[-hops][:64]
         return self.request.client.host if self.request.client else ""

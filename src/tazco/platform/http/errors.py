@@ -33,7 +33,8 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.INVALID_SECRET: 401,
 }
 
-SERVER_FAULT_MIN: Final = 500
+EXPIRED: Final = frozenset({"ExpiredTokenException", "ExpiredToken"})
+"""Our own credentials ran out; they are renewed within a minute."""
 
 
 class PayloadTooLarge(Refused):
@@ -94,6 +95,6 @@ def as_refusal(error: Exception) -> Refused | None:
     """What a failed dependency means to the caller: try again. None for anything that is a bug."""
     if isinstance(error, AwsUnreachable | Overloaded):
         return Unavailable("A dependency does not answer. Retry with the same Idempotency-Key.", retry_after=5)
-    if isinstance(error, AwsError) and (error.throttled or error.status >= SERVER_FAULT_MIN):
+    if isinstance(error, AwsError) and (error.repeatable or error.code in EXPIRED):
         return Unavailable("A dependency is overloaded. Retry with the same Idempotency-Key.", retry_after=1)
     return None

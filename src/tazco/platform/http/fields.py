@@ -48,7 +48,8 @@ def _whole(value: Any) -> int:
     return int(value)
 
 
-def _storable(value: str) -> str:
+def storable(value: str) -> str:
+    """The text, if it can be written as UTF-8."""
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
@@ -65,7 +66,7 @@ def text(low: int, high: int, *, trimmed: bool = True) -> Any:
             raise ValueError(f"must have {low} to {high} characters")
         return value
 
-    return AfterValidator(lambda value: check(_storable(value)))
+    return AfterValidator(lambda value: check(storable(value)))
 
 
 MONEY_SCHEMA: Final = {"type": "number", "multipleOf": 0.01}
