@@ -21,6 +21,7 @@ from tazco.platform.http import documentation, health
 from tazco.platform.http.call import Call
 from tazco.platform.http.edge import Edge, exchange_of
 from tazco.platform.http.errors import RouteNotFound
+from tazco.platform.http.protocol import EnvelopeProtocol
 from tazco.platform.http.routing import answered
 from tazco.platform.logs import configure_logs
 from tazco.platform.policy_source import NoPolicy
@@ -31,7 +32,6 @@ from tazco.wiring import services
 
 ADMIN_PREFIX: Final = "/v1/admin/"
 HEADER_BYTES_MAX: Final = 32_768
-CONNECTIONS_MAX: Final = 2_000
 BACKLOG: Final = 2_048
 SHUTDOWN_SECONDS_MAX: Final = 25
 EXIT_NOT_STARTED: Final = 2
@@ -118,7 +118,7 @@ def serve(host: str | None, port: int | None, *, with_parent: bool) -> int:
 def _limits(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",
+        http=EnvelopeProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -126,7 +126,6 @@ def _limits(app: ASGIApp) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         h11_max_incomplete_event_size=HEADER_BYTES_MAX,
-        limit_concurrency=CONNECTIONS_MAX,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS_MAX,
     )
 

@@ -20,6 +20,8 @@ log = structlog.get_logger()
 JSON_TYPE: Final = "application/json; charset=utf-8"
 EXCHANGE: Final = "tazco.exchange"
 REQUEST_ID_CHARACTERS_MAX: Final = 128
+REQUESTS_MAX: Final = 2_000
+"""At once and process; one more is told to come back before it costs memory or anybody's deadline."""
 
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
@@ -70,6 +72,8 @@ class Edge:
     app: ASGIApp
     allowed_origins: tuple[str, ...]
     timeout_seconds: float
+    requests_max: int = REQUESTS_MAX
+    _requests: int = 0
     fixed: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,7 +90,11 @@ class Edge:
         exchange.headers = {**self._cors(headers), **_cache_control(scope["path"])}
         began = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=exchange.meta.request_id):
-            await self._serve(scope, receive, self._sender(scope["method"], exchange, send), exchange)
+            self._requests += 1
+            try:
+                await self._serve(scope, receive, self._sender(scope["method"], exchange, send), exchange)
+            finally:
+                self._requests -= 1
             log.info(
                 "http.request",
                 method=exchange.method,
@@ -102,6 +110,7 @@ class Edge:
                 await _respond(send, 204, b"", {})
                 return
             inner = _inner(scope)
+            self._refuse_crowd()
             async with asyncio.timeout(self.timeout_seconds) as exchange.deadline:
                 await self.app(inner, receive, send)
         except TimeoutError:
@@ -115,6 +124,10 @@ class Edge:
             await _refuse(
                 send, exchange, Unexpected("Something went wrong on our side. Quote the requestId when you ask about it.")
             )
+
+    def _refuse_crowd(self) -> None:
+        if self._requests > self.requests_max:
+            raise Unavailable("Too many requests at once. Retry with the same Idempotency-Key.", retry_after=1)
 
     def _cors(self, headers: Mapping[str, str]) -> dict[str, str]:
         origin = headers.get("origin")

@@ -1,0 +1,25 @@
+"""What is no HTTP at all is refused in our own words too: one envelope, a request id, the security headers."""
+
+import uuid
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from tazco.kernel.errors import Invalid
+from tazco.platform.http.edge import JSON_TYPE, SECURITY_HEADERS
+from tazco.platform.http.errors import Meta, refusal_answer, with_meta
+
+
+class EnvelopeProtocol(H11Protocol):
+    """uvicorn's protocol, but for what it says when a request cannot be parsed."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse and close; `msg` is uvicorn's and says nothing of the inside."""
+        meta = Meta(str(uuid.uuid4()))
+        body = with_meta(refusal_answer(Invalid(msg)).body, meta)
+        headers = {**SECURITY_HEADERS, "Content-Type": JSON_TYPE, "X-Request-ID": meta.request_id, "Vary": "Origin"}
+        lines = [(name.encode(), value.encode()) for name, value in headers.items()]
+        lines += [(b"Content-Length", str(len(body)).encode()), (b"Connection", b"close")]
+        for event in (h11.Response(status_code=400, headers=lines, reason=b"Bad Request"), h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event))
+        self.transport.close()
