@@ -77,14 +77,6 @@ async def _refuse_route(call: Call) -> Response:
     raise RouteNotFound(exchange.method, exchange.path)
 
 
-def from_environment() -> ASGIApp:
-    """The application as the environment describes it; what a server process loads."""
-    cloud = Cloud.from_environment()
-    settings = load_settings(cloud)
-    configure_logs(settings.log_level)
-    return api(settings, lambda: services(settings, cloud))
-
-
 def serve(host: str | None, port: int | None, *, with_parent: bool) -> int:
     """Serve until SIGTERM or SIGINT, then let requests finish; the exit code. `with_parent` also ends it with its parent.
 

@@ -14,7 +14,7 @@ from tazco.cards.views import CardDetail, CardSummary, card_detail, card_summary
 from tazco.kernel.errors import Code, Invalid
 from tazco.kernel.ids import CardId, EcosystemId
 from tazco.platform.http.call import Call, registered, success
-from tazco.platform.http.fields import Body, Reason
+from tazco.platform.http.fields import Body, Reason, ReasonBody
 from tazco.platform.http.routing import ADMIN_KEY_CHARACTERS_MAX, USER_KEY_CHARACTERS_MAX, Choice, Doc, Routes
 from tazco.platform.idempotency import Answer
 
@@ -28,12 +28,6 @@ class CancelBody(Body):
     """Why, if the cardholder wants to say."""
 
     reason: Reason | None = None
-
-
-class ReasonBody(Body):
-    """Why."""
-
-    reason: Reason
 
 
 class CardList(TypedDict):

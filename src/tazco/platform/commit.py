@@ -117,16 +117,6 @@ class Commit:
             body["ExpressionAttributeValues"] = values
         self._add("Update", body, table, key, before.version)
 
-    def hold(self, table: Table[Any], record: Versioned) -> None:
-        """Write nothing, but require that the row is still the one that was read."""
-        names, values = {"#v": "version"}, dict[str, Any]()
-        condition = self._unchanged(table, record, names, values)
-        key = table.key_of(table.item(record))
-        body: dict[str, Any] = {"Key": table.key_item(key), "ConditionExpression": condition, "ExpressionAttributeNames": names}
-        if values:
-            body["ExpressionAttributeValues"] = values
-        self._add("ConditionCheck", body, table, key, record.version)
-
     def require(self, table: Table[Any], key: Key, condition: str, values: dict[str, Any]) -> None:
         """Write nothing, but require a condition of a row that may not exist; `#p` names the partition key."""
         body = {

@@ -14,7 +14,6 @@ TARGET_AGE_MAX_SECONDS: Final = 86_400
 TARGET_RETRIES_MAX: Final = 185
 DEAD_LETTER_SUFFIX: Final = "-dlq"
 UNDELIVERED: Final = "undelivered"
-RULE_NAME_CHARACTERS_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True)

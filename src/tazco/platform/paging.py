@@ -68,11 +68,3 @@ class Cursors:
 
 def _foreign() -> Invalid:
     return Invalid("The cursor does not belong to this list. Leave it out to start again.", field="cursor")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some rows and the position of the last one, if more follow."""
-
-    rows: tuple[Any, ...]
-    next_position: tuple[str, ...] | None

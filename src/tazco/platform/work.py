@@ -55,7 +55,6 @@ class _Change:
     before: Versioned | None
     after: Record
     events: tuple[Event, ...]
-    held: bool = False
 
 
 @dataclass(slots=True)
@@ -164,10 +163,6 @@ class Work:
         moved = replace(after, version=before.version + 1, sequence=before.sequence + len(events))
         self._changes.append(_Change(table, before, moved, events))
 
-    def hold(self, table: Table[Any], record: Versioned) -> None:
-        """Require that a row which is only read stays as it was until the commit."""
-        self._changes.append(_Change(table, record, record, (), held=True))
-
     @property
     def account(self) -> Account | None:
         """The caller's own record as this attempt read it; None for someone who is not registered."""
@@ -184,9 +179,7 @@ class Work:
         if self._once and answer:
             commit.answer(self._once, answer, self.now)
         for change in self._changes:
-            if change.held and change.before:
-                commit.hold(change.table, change.before)
-            elif change.before is None:
+            if change.before is None:
                 commit.insert(change.table, change.after)
             else:
                 assert isinstance(change.after, Versioned)

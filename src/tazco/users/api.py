@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from tazco.kernel.errors import Code
 from tazco.kernel.ids import EcosystemId
 from tazco.platform.http.call import Call, success
-from tazco.platform.http.fields import Body, Reason, storable
+from tazco.platform.http.fields import Body, ReasonBody, storable
 from tazco.platform.http.routing import ADMIN_KEY_CHARACTERS_MAX, Doc, Routes
 from tazco.platform.http.schema import PaginationView
 from tazco.platform.idempotency import Answer
@@ -38,12 +38,6 @@ class RegisterBody(Body):
     email: (
         Annotated[str, AfterValidator(_email), WithJsonSchema({"type": "string", "pattern": "^$|@", "maxLength": 254})] | None
     ) = None
-
-
-class ReasonBody(Body):
-    """Why."""
-
-    reason: Reason
 
 
 class RegisteredReply(TypedDict):

@@ -69,7 +69,6 @@ def text(low: int, high: int, *, trimmed: bool = True) -> Any:
     return AfterValidator(lambda value: check(storable(value)))
 
 
-MONEY_SCHEMA: Final = {"type": "number", "multipleOf": 0.01}
 WireMoney = Annotated[
     Money,
     BeforeValidator(_money),
@@ -88,6 +87,13 @@ Whole = Annotated[int, BeforeValidator(_whole), WithJsonSchema({"type": "integer
 
 Reason = Annotated[str, text(1, REASON_CHARACTERS_MAX), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 500})]
 """Why: 1 to 500 characters after trimming."""
+
+
+class ReasonBody(Body):
+    """Why, and nothing else."""
+
+    reason: Reason
+
 
 OutMoney = Annotated[Any, WithJsonSchema({"type": "number"})]
 """An amount in an answer: whole units, at most two decimals."""
