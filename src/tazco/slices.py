@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from tazco.approvals.store import TRACKERS
 from tazco.audit import api as audit
 from tazco.audit.store import AUDIT_LOGS
 from tazco.card_requests import api as card_requests
@@ -21,6 +20,7 @@ from tazco.platform.outbox import OUTBOX, STREAMS
 from tazco.platform.tables import Table
 from tazco.scores import api as scores
 from tazco.scores.store import SCORES
+from tazco.trackers.store import TRACKERS
 from tazco.transactions import api as transactions
 from tazco.transactions.store import TRANSACTIONS
 from tazco.users import api as users

@@ -1,12 +1,13 @@
 """Settings → services: the only place where the parts of the program are made and joined."""
 
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from tazco.kernel.clock import Clock, system_clock
-from tazco.kernel.ids import NewId, Subject
+from tazco.kernel.ids import NewId, RandomBytes, Subject
 from tazco.platform.aws import Aws, Transport, over_the_wire
 from tazco.platform.cloud import ChainCredentials, Cloud
 from tazco.platform.commands import Commands
@@ -19,6 +20,7 @@ from tazco.platform.identity import Verifier
 from tazco.platform.ids import new_id
 from tazco.platform.jwks import Jwks
 from tazco.platform.leases import Leases, Maintenance
+from tazco.platform.metrics import Metrics
 from tazco.platform.paging import Cursors
 from tazco.platform.policy import InvalidPolicy, Policy
 from tazco.platform.policy_source import PolicySource
@@ -41,10 +43,11 @@ def whatsapp_is_complete(settings: Settings, policy: Policy) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What tests and the sandbox may want otherwise: time, ids, the transport to AWS, and whether it reports its cost."""
+    """What tests and the sandbox may want otherwise: time, ids, chance, the transport to AWS, and whether it reports its cost."""
 
     clock: Clock = system_clock
     new_id: NewId = new_id
+    random_bytes: RandomBytes = secrets.token_bytes
     transport: Transport = over_the_wire
     report_capacity: bool = False
 
@@ -81,13 +84,15 @@ def _joined(settings: Settings, database: Database, policies: PolicySource, veri
         settings=settings,
         aws=database.aws,
         database=database,
-        commands=Commands(database, clock, parts.new_id, policies.current, _account_row, maintenance),
+        commands=Commands(database, clock, parts.new_id, policies.current, _account_row, maintenance, parts.random_bytes),
         gate=Gate(verifier, directory, policies.current, Window(clock), Window(clock)),
         cursors=Cursors(tuple(secret.get_secret_value().encode() for secret in settings.cursor_secrets)),
         policies=policies,
         leases=leases,
         maintenance=maintenance,
         health=Health(_checks(database, verifier.jwks, settings), (partial(_policy_warning, policies),)),
+        metrics=Metrics(),
+        messenger=None,
         clock=clock,
         new_id=parts.new_id,
         tables=TABLES,

@@ -1,1 +1,1 @@
-"""A decision awaited over WhatsApp."""
+"""Deciding card requests by WhatsApp: what approvers answer, and what happens when nobody does."""

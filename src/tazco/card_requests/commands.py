@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tazco.audit.commands import record_deed
 from tazco.audit.model import Action, Target
-from tazco.card_requests.events import CardRejected, CardRequested
+from tazco.card_requests.events import ApprovalExpired, CardRejected, CardRequested
 from tazco.card_requests.model import (
     AlreadyDecided,
     CardRequest,
@@ -19,11 +19,15 @@ from tazco.card_requests.store import CARD_REQUESTS, named_by_id, request, reque
 from tazco.cards.commands import grant_card
 from tazco.cards.model import ApprovedBy, Card
 from tazco.cards.store import cards_of
+from tazco.kernel.events import Event
 from tazco.kernel.ids import CardRequestId, EcosystemId
 from tazco.kernel.money import Money
 from tazco.platform.jsontext import amount
 from tazco.platform.policy import Policy
 from tazco.platform.work import Work
+from tazco.trackers.commands import await_decision, close
+from tazco.trackers.model import Tracker, TrackerStatus
+from tazco.trackers.store import tracker
 from tazco.users.model import Tier, User, UserNotFound
 from tazco.users.store import USERS, user
 
@@ -67,6 +71,7 @@ async def request_card(command: RequestCard, work: Work) -> Decided:
     if owner.current_score < work.policy.auto_approve_threshold:
         work.add(CARD_REQUESTS, asked, event)
         work.change(USERS, owner, owner.holding(owner.active_card_id, asked.request_id, work.now))
+        await_decision(work, asked.request_id, owner.ecosystem_id)
         return Decided(asked, owner)
     limit = limit_of(owner.tier, work.policy)
     granted = grant_card(
@@ -114,44 +119,48 @@ async def _find(request_id: CardRequestId, work: Work) -> EcosystemId:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApproveRequest:
-    """An operator grants a card."""
+    """An operator grants a card. Without a limit it gets what the owner's present tier may have."""
 
     request_id: CardRequestId
-    limit: Money
+    limit: Money | None = None
+    reason: str = "Approved"
 
 
 async def approve_request(command: ApproveRequest, work: Work) -> Decided:
     """Grant the card with the operator's limit, at most that of the owner's present tier."""
     ecosystem_id = await _find(command.request_id, work)
-    found, owner, cards = await work.read(request(ecosystem_id, command.request_id), user(ecosystem_id), cards_of(ecosystem_id))
-    found, owner = _grantable(command, found, owner, cards, work.policy)
+    found, owner, cards, awaited = await work.read(
+        request(ecosystem_id, command.request_id), user(ecosystem_id), cards_of(ecosystem_id), tracker(command.request_id)
+    )
+    found, owner, limit = _grantable(command, found, owner, cards, work.policy)
     granted = grant_card(
         work,
         owner,
         cards,
         request_id=found.request_id,
         product_id=found.product_id,
-        limit=command.limit,
+        limit=limit,
         approved_by=ApprovedBy.ADMIN,
     )
-    approved = found.approve(command.limit, granted.card_id, DecisionSource.ADMIN, work.origin.caller.actor_id, work.now)
+    approved = found.approve(limit, granted.card_id, DecisionSource.ADMIN, work.origin.caller.public_id, work.now)
     work.change(CARD_REQUESTS, found, approved)
     work.change(USERS, owner, owner.holding(granted.card_id, None, work.now))
+    close(work, awaited, TrackerStatus.APPROVED)
     record_deed(
         work,
         Action.REQUEST_APPROVED,
         _target(found),
         previous={"status": found.status.value},
-        new={"status": approved.status.value, "limit": amount(command.limit), "cardId": granted.card_id},
-        reason="Approved",
+        new={"status": approved.status.value, "limit": amount(limit), "cardId": granted.card_id},
+        reason=command.reason,
     )
     return Decided(approved, owner, granted)
 
 
 def _grantable(
     command: ApproveRequest, found: CardRequest | None, owner: User | None, cards: tuple[Card, ...], policy: Policy
-) -> tuple[CardRequest, User]:
-    """Refuse, in the order of the contract, whatever stands in the way of an approval."""
+) -> tuple[CardRequest, User, Money]:
+    """Refuse, in the order of the contract, whatever stands in the way of an approval; the limit to grant."""
     if found is None:
         raise RequestNotFound
     if owner is None:
@@ -162,47 +171,86 @@ def _grantable(
         raise AlreadyDecided(found.status)
     refuse_second_card(cards)
     maximum = limit_of(owner.tier, policy)
-    if command.limit > maximum:
-        raise LimitExceedsPolicy(command.limit, maximum, owner.tier)
-    return found, owner
+    limit = maximum if command.limit is None else command.limit
+    if limit > maximum:
+        raise LimitExceedsPolicy(limit, maximum, owner.tier)
+    return found, owner, limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectRequest:
-    """An operator turns a request down."""
+    """An operator turns a request down. The audit keeps `audit_reason` where the owner is not to read everything."""
 
     request_id: CardRequestId
     reason: str
+    audit_reason: str | None = None
 
 
 async def reject_request(command: RejectRequest, work: Work) -> Decided:
     """Turn the request down; the cool-down begins."""
     ecosystem_id = await _find(command.request_id, work)
-    found, owner = await work.read(request(ecosystem_id, command.request_id), user(ecosystem_id))
+    found, owner, awaited = await work.read(
+        request(ecosystem_id, command.request_id), user(ecosystem_id), tracker(command.request_id)
+    )
     if found is None:
         raise RequestNotFound
-    rejected = found.reject(command.reason, DecisionSource.ADMIN, work.origin.caller.actor_id, work.now)
-    event = CardRejected(
-        ecosystem_id=found.ecosystem_id,
-        request_id=found.request_id,
-        product_id=found.product_id,
-        reason=command.reason,
-        source=DecisionSource.ADMIN,
-        admin_id=work.origin.caller.actor_id,
-        score_at_request=found.score_at_request,
-    )
-    work.change(CARD_REQUESTS, found, rejected, event)
-    if owner is not None and owner.open_request_id == found.request_id:
-        work.change(USERS, owner, owner.holding(owner.active_card_id, None, work.now))
+    rejected = turn_down(work, found, owner, reason=command.reason, source=DecisionSource.ADMIN)
+    close(work, awaited, TrackerStatus.REJECTED)
     record_deed(
         work,
         Action.REQUEST_REJECTED,
         _target(found),
         previous={"status": found.status.value},
         new={"status": rejected.status.value},
-        reason=command.reason,
+        reason=command.audit_reason or command.reason,
     )
     return Decided(rejected, owner)
+
+
+def turn_down(
+    work: Work, found: CardRequest, owner: User | None, *, reason: str, source: DecisionSource, first: tuple[Event, ...] = ()
+) -> CardRequest:
+    """Put a rejection into the commit, after the events that come `first`; the caller sees to tracker and audit."""
+    by = work.origin.caller.public_id if source is DecisionSource.ADMIN else None
+    rejected = found.reject(reason, source, by, work.now)
+    event = CardRejected(
+        ecosystem_id=found.ecosystem_id,
+        request_id=found.request_id,
+        product_id=found.product_id,
+        reason=reason,
+        source=source,
+        admin_id=by,
+        score_at_request=found.score_at_request,
+    )
+    work.change(CARD_REQUESTS, found, rejected, *first, event)
+    if owner is not None and owner.open_request_id == found.request_id:
+        work.change(USERS, owner, owner.holding(owner.active_card_id, None, work.now))
+    return rejected
+
+
+def expire(work: Work, found: CardRequest, owner: User | None, awaited: Tracker, *, rejects: bool, hours: int) -> CardRequest:
+    """Put the expiry of an awaited decision into the commit; with `rejects` the request is turned down with it.
+
+    Without, the request stays pending for the operators' console.
+    """
+    expired = ApprovalExpired(
+        ecosystem_id=found.ecosystem_id, request_id=found.request_id, expired_at=awaited.expires_at, auto_rejected=rejects
+    )
+    close(work, awaited, TrackerStatus.EXPIRED)
+    if not rejects:
+        work.change(CARD_REQUESTS, found, found, expired)
+        return found
+    reason = f"No decision within {hours} hours"
+    rejected = turn_down(work, found, owner, reason=reason, source=DecisionSource.AUTO, first=(expired,))
+    record_deed(
+        work,
+        Action.REQUEST_REJECTED,
+        _target(found),
+        previous={"status": found.status.value},
+        new={"status": rejected.status.value},
+        reason=reason,
+    )
+    return rejected
 
 
 def _target(found: CardRequest) -> Target:

@@ -39,3 +39,16 @@ class CardRejected(Event):
     source: DecisionSource
     admin_id: str | None = None
     score_at_request: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalExpired(Event):
+    """Nobody answered in time; whether the request was turned down with it."""
+
+    type: ClassVar[str] = "card_request.expired"
+    aggregate_type: ClassVar[str] = "cardRequest"
+
+    ecosystem_id: EcosystemId
+    request_id: CardRequestId
+    expired_at: datetime
+    auto_rejected: bool

@@ -57,7 +57,7 @@ def grant_card(
         product_id=product_id,
         approved_limit=limit,
         source=approved_by,
-        admin_id=work.origin.caller.actor_id if approved_by is ApprovedBy.ADMIN else None,
+        admin_id=work.origin.caller.public_id if approved_by is ApprovedBy.ADMIN else None,
         score_at_approval=owner.current_score,
         tier_at_approval=owner.tier,
     )
@@ -103,7 +103,7 @@ async def set_card_status(command: SetCardStatus, work: Work) -> Card:
 
 def _change_status(work: Work, found: Card, owner: User | None, status: CardStatus, reason: str) -> Card:
     if status is CardStatus.CANCELLED:
-        return _cancel(work, found, owner, reason, requested_by="admin", admin_id=work.origin.caller.actor_id)
+        return _cancel(work, found, owner, reason, requested_by="admin", admin_id=work.origin.caller.public_id)
     suspends = status is CardStatus.SUSPENDED
     changed = found.suspend(reason, work.now) if suspends else found.reactivate(reason, work.now)
     happened = events.CardSuspended if suspends else events.CardReactivated
@@ -111,7 +111,7 @@ def _change_status(work: Work, found: Card, owner: User | None, status: CardStat
         ecosystem_id=found.ecosystem_id,
         card_id=found.card_id,
         reason=reason,
-        admin_id=work.origin.caller.actor_id,
+        admin_id=work.origin.caller.public_id,
         previous_status=found.status,
     )
     work.change(CARDS, found, changed, event)

@@ -23,6 +23,7 @@ from tazco.platform.outbox import STREAMS, Stream
 from tazco.platform.services import Services
 from tazco.platform.tables import Key, Table
 from tazco.platform.work import Work
+from tazco.trackers.store import CODE_PREFIX
 
 log = structlog.get_logger()
 
@@ -123,7 +124,7 @@ async def _delete(services: Services, table: Table[Any], keys: list[Key], owner:
     if not await services.leases.take(MAINTENANCE, owner, LEASE_LENGTH):
         raise CleanupInProgress
     await services.database.delete_all(table, keys)
-    return len(keys)
+    return sum(not key[0].startswith(CODE_PREFIX) for key in keys)
 
 
 PUBLIC_COUNTS: Final = ("users", "cards", "transactions", "cardRequests", "events")

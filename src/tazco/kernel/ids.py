@@ -14,5 +14,8 @@ EventId = NewType("EventId", str)
 CorrelationId = NewType("CorrelationId", str)
 """What ties an answer, its events, its audit entry and its log lines together; the wire calls it `requestId`."""
 
+RandomBytes = Callable[[int], bytes]
+"""Gives so many bytes that nobody can guess."""
+
 NewId = Callable[[], str]
 """Makes a UUIDv7 in text; ids made by one process sort in the order in which they were made."""

@@ -10,10 +10,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Versioned(Record):
-    """A row that changes. `version` counts its writes, `sequence` the events of its stream; only the commit moves them.
+    """A row that changes. `version` counts its writes, `sequence` the events of its stream, `last_event_id` names the newest of them.
 
-    A row written by another program may carry neither; both then read as 0.
+    Only the commit moves them. A row written by another program may carry none of them.
     """
 
     version: int = 0
     sequence: int = 0
+    last_event_id: str | None = None

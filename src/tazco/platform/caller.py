@@ -10,7 +10,8 @@ from tazco.kernel.ids import CorrelationId, EcosystemId, Subject
 class Caller:
     """Someone with a verified token. `ecosystem_id` is None while the person is not registered.
 
-    `email` and `claimed_ecosystem_id` come from a verified ID token only; neither is an authority.
+    `email` and `claimed_ecosystem_id` come from a verified ID token only; neither is an authority. `alias` names in events, which
+    carry no phone numbers, somebody whose id is one.
     """
 
     subject: Subject
@@ -18,11 +19,17 @@ class Caller:
     is_admin: bool = False
     email: str | None = None
     claimed_ecosystem_id: str | None = None
+    alias: str | None = None
 
     @property
     def actor_id(self) -> str:
         """Who acted, for the audit and as the scope of idempotency keys: the person, or the subject before registration."""
         return self.ecosystem_id or self.subject
+
+    @property
+    def public_id(self) -> str:
+        """Who acted, as events and everybody's records may say it."""
+        return self.alias or self.actor_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

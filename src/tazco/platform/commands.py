@@ -2,19 +2,21 @@
 
 import asyncio
 import random
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from tazco.kernel.clock import Clock
 from tazco.kernel.errors import AccountDisabled, Refused, Unavailable, VersionConflict
-from tazco.kernel.ids import NewId
+from tazco.kernel.ids import NewId, RandomBytes
 from tazco.platform.caller import Origin
 from tazco.platform.commit import AlreadyAnswered, Conflict, Lost, Throttled
 from tazco.platform.database import Database
 from tazco.platform.idempotency import Answer, Once, alive
 from tazco.platform.lanes import Lanes
 from tazco.platform.leases import Maintenance
+from tazco.platform.outbox import OutboxRow
 from tazco.platform.policy import Policy
 from tazco.platform.work import AccountRow, CleaningUp, Snapshot, Work
 
@@ -27,6 +29,13 @@ INFORMED_BACKOFF_SECONDS: Final = 0.001
 UNINFORMED_BACKOFF_SECONDS: Final = 0.01
 BACKOFF_MAX_SECONDS: Final = 0.25
 
+Committed = Callable[[tuple[OutboxRow, ...]], None]
+"""Told of events right after their commit; must neither wait nor raise."""
+
+
+def nobody(_: tuple[OutboxRow, ...]) -> None:
+    """Nobody in this process listens: a relay elsewhere finds the events in the outbox."""
+
 
 @dataclass(slots=True)
 class Commands:
@@ -38,6 +47,8 @@ class Commands:
     policy: Callable[[], Policy]
     account_row: AccountRow
     maintenance: Maintenance
+    random_bytes: RandomBytes = secrets.token_bytes
+    committed: Committed = nobody
     rng: random.Random = field(default_factory=random.SystemRandom)
     lanes: Lanes = field(default_factory=Lanes)
 
@@ -86,6 +97,7 @@ class Commands:
                     commit = work.to_commit(answer)
                     if not commit.empty:
                         held.won(await commit.write())
+                        self._tell(work)
                 except Conflict as conflict:
                     last = conflict
                     lost = conflict.lost or lost
@@ -99,7 +111,22 @@ class Commands:
 
     def _attempt(self, origin: Origin, snapshot: Snapshot, once: Once | None) -> Work:
         maintenance = None if origin.caller.is_admin else self.maintenance
-        return Work(origin, self.clock(), self.policy(), self.new_id, self.database, snapshot, self.account_row, once, maintenance)
+        return Work(
+            origin,
+            self.clock(),
+            self.policy(),
+            self.new_id,
+            self.random_bytes,
+            self.database,
+            snapshot,
+            self.account_row,
+            once,
+            maintenance,
+        )
+
+    def _tell(self, work: Work) -> None:
+        if outbox := work.outbox:
+            self.committed(outbox)
 
     async def _back_off(self, last: Conflict | Throttled, attempt: int) -> None:
         informed = isinstance(last, Conflict) and last.fresh

@@ -44,6 +44,16 @@ class Approver:
     phone: str | None = None
     user_id: str | None = None
 
+    def sent_from(self, phone: str | None, user_id: str | None) -> bool:
+        """Whether a sender is this approver: by phone or by user id, and by both where both sides know both.
+
+        A number that comes with another user id has changed hands. Phones in normal form (`normalise_phone`).
+        """
+        phones = self.phone == phone if self.phone and phone else None
+        users = self.user_id == user_id if self.user_id and user_id else None
+        known = [agrees for agrees in (phones, users) if agrees is not None]
+        return bool(known) and all(known)
+
 
 Reading = Callable[[str], Any]
 

@@ -10,15 +10,17 @@ from tazco.platform.database import Database
 from tazco.platform.health import Health
 from tazco.platform.http.gate import Gate
 from tazco.platform.leases import Leases, Maintenance
+from tazco.platform.metrics import Metrics
 from tazco.platform.paging import Cursors
 from tazco.platform.policy_source import PolicySource
 from tazco.platform.settings import Settings
 from tazco.platform.tables import Table
+from tazco.platform.whatsapp.messages import Messenger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The parts that ways in hand to the slices. `tables` are all tables of the house."""
+    """The parts that ways in hand to the slices. `tables` are all tables of the house; without credentials there is no messenger."""
 
     settings: Settings
     aws: Aws
@@ -30,6 +32,8 @@ class Services:
     leases: Leases
     maintenance: Maintenance
     health: Health
+    metrics: Metrics
+    messenger: Messenger | None
     clock: Clock
     new_id: NewId
     tables: tuple[Table, ...]  # type: ignore[type-arg]  # tables of all record types

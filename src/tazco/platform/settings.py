@@ -91,6 +91,12 @@ class Settings(Names):
     request_timeout_seconds: float = Field(default=10, ge=0.1, le=300)
     """Deadline of a request."""
 
+    relay_with_api: bool = True
+    """Whether `tazco serve` also relays events; they then leave milliseconds after their commit. `tazco relay` does it elsewhere."""
+
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Port for Prometheus to scrape, on `TAZCO_HOST`; 0 serves none."""
+
     cleanup_enabled: bool = True
     """Whether operators may delete all data."""
 

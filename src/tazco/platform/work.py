@@ -11,14 +11,14 @@ from typing import Any, Final, TypeVar, cast, overload
 
 from tazco.kernel.errors import AccountDisabled, Unavailable
 from tazco.kernel.events import Event
-from tazco.kernel.ids import EcosystemId, NewId
+from tazco.kernel.ids import EcosystemId, NewId, RandomBytes
 from tazco.kernel.record import Record, Versioned
 from tazco.platform.caller import Account, Origin
 from tazco.platform.commit import AlreadyAnswered, Commit
 from tazco.platform.database import Database
 from tazco.platform.idempotency import Answer, Once, StoredAnswer, alive
 from tazco.platform.leases import LEASES, MAINTENANCE_LEASE, NOT_HELD, Maintenance, now_value
-from tazco.platform.outbox import OUTBOX, outbox_row
+from tazco.platform.outbox import OUTBOX, OutboxRow, outbox_rows
 from tazco.platform.policy import Policy
 from tazco.platform.tables import EntriesOf, Entry, Get, Key, Question, Table
 
@@ -54,7 +54,7 @@ class _Change:
     table: Table[Any]
     before: Versioned | None
     after: Record
-    events: tuple[Event, ...]
+    outbox: tuple[OutboxRow, ...] = ()
 
 
 @dataclass(slots=True)
@@ -65,6 +65,7 @@ class Work:
     now: datetime
     policy: Policy
     new_id: NewId
+    random_bytes: RandomBytes
     _database: Database
     _snapshot: Snapshot
     _account_row: AccountRow
@@ -152,16 +153,24 @@ class Work:
 
     def add(self, table: Table[Any], record: Record, *events: Event) -> None:
         """Insert a row that must not exist yet; a row with a version starts its stream with `events`."""
-        if isinstance(record, Versioned):
-            record = replace(record, version=1, sequence=len(events))
-        else:
+        if not isinstance(record, Versioned):
             assert not events, "only a versioned row has a stream"
-        self._changes.append(_Change(table, None, record, events))
+            self._changes.append(_Change(table, None, record))
+            return
+        outbox = self._outbox(table, record, events)
+        started = replace(record, version=1, sequence=len(events), last_event_id=outbox[-1].event_id if outbox else None)
+        self._changes.append(_Change(table, None, started, outbox))
 
     def change(self, table: Table[Any], before: V, after: V, *events: Event) -> None:
         """Turn a row that was read into another; the stream of the row numbers `events`."""
-        moved = replace(after, version=before.version + 1, sequence=before.sequence + len(events))
-        self._changes.append(_Change(table, before, moved, events))
+        outbox = self._outbox(table, before, events)
+        moved = replace(
+            after,
+            version=before.version + 1,
+            sequence=before.sequence + len(events),
+            last_event_id=outbox[-1].event_id if outbox else before.last_event_id,
+        )
+        self._changes.append(_Change(table, before, moved, outbox))
 
     @property
     def account(self) -> Account | None:
@@ -186,25 +195,26 @@ class Work:
                 commit.update(change.table, change.before, change.after)
         if self._barred:
             commit.require(LEASES, MAINTENANCE_LEASE.key, NOT_HELD, now_value(self.now))
-        for change in self._changes:
-            self._outbox(commit, change)
+        for row in self.outbox:
+            commit.insert(OUTBOX, row)
         return commit
 
-    def _outbox(self, commit: Commit, change: _Change) -> None:
-        if not change.events:
-            return
-        assert isinstance(change.after, Versioned)
-        item = change.table.item(change.after)
-        first = change.after.sequence - len(change.events) + 1
-        for offset, event in enumerate(change.events):
-            assert event.aggregate_type == change.table.aggregate, f"{event.type} is not an event of {change.table.name}"
-            row = outbox_row(
-                event,
-                event_id=self.new_id(),
-                aggregate_id=change.table.aggregate_id(item),
-                ecosystem_id=change.table.owner(item),
-                sequence=first + offset,
-                correlation_id=self.origin.correlation_id,
-                now=self.now,
-            )
-            commit.insert(OUTBOX, row)
+    @property
+    def outbox(self) -> tuple[OutboxRow, ...]:
+        """The events of this attempt, in the order in which they happened."""
+        return tuple(row for change in self._changes for row in change.outbox)
+
+    def _outbox(self, table: Table[Any], before: Versioned, events: tuple[Event, ...]) -> tuple[OutboxRow, ...]:
+        if not events:
+            return ()
+        assert all(event.aggregate_type == table.aggregate for event in events), f"{events} are not of {table.name}"
+        item = table.item(before)
+        return outbox_rows(
+            events,
+            before,
+            aggregate_id=table.aggregate_id(item),
+            ecosystem_id=table.owner(item),
+            correlation_id=self.origin.correlation_id,
+            now=self.now,
+            new_id=self.new_id,
+        )

@@ -47,7 +47,7 @@ def move_score(
         new_tier=moved.tier,
         reason=reason,
         source=source,
-        admin_id=work.origin.caller.actor_id if source is ScoreSource.ADMIN else None,
+        admin_id=work.origin.caller.public_id if source is ScoreSource.ADMIN else None,
         related_entity_type="transaction" if because_of else None,
         related_entity_id=because_of,
     )

@@ -1,0 +1,1 @@
+"""The code under which approvers may decide a card request, and until when."""

@@ -1,0 +1,53 @@
+"""Where trackers and their codes are, and the questions asked of them."""
+
+import zlib
+from typing import Final
+
+from tazco.platform.tables import EntriesOf, Get, Index, Range, Table
+from tazco.trackers.model import CodeRow, Tracker
+
+SHARDS: Final = 4
+CODE_PREFIX: Final = "code#"
+
+EXPIRED_APPROVALS: Final = Index(name="ExpiredApprovals", partition="statusShard", sort="expiresAt")
+
+
+def _open_shard(request_id: str) -> str:
+    return f"pending#{zlib.crc32(request_id.encode()) % SHARDS}"
+
+
+TRACKERS: Final = Table(
+    name="pending-approvals",
+    record=Tracker,
+    partition="requestId",
+    indexes=(EXPIRED_APPROVALS,),
+    derived=lambda tracker: {"statusShard": _open_shard(tracker.request_id) if tracker.open else None},
+    wiped_as="approvalTrackers",
+)
+
+CODES: Final = Table(
+    name=TRACKERS.name,
+    record=CodeRow,
+    partition=TRACKERS.partition,
+    spelling={"code_key": "requestId", "points_to": "pointsTo"},
+)
+
+
+def tracker(request_id: str) -> Get[Tracker]:
+    """The tracker of a request, if its decision is or was awaited over WhatsApp."""
+    return Get(TRACKERS, (request_id,))
+
+
+def code_row(code: str) -> Get[CodeRow]:
+    """Which request a code stands for."""
+    return Get(CODES, (CODE_PREFIX + code,))
+
+
+def overdue_at(instant: str) -> tuple[EntriesOf, ...]:
+    """Open trackers whose time was up at an instant, one question a shard, the oldest first."""
+    return tuple(EntriesOf(TRACKERS, EXPIRED_APPROVALS, f"pending#{shard}", Range(at_most=instant)) for shard in range(SHARDS))
+
+
+def row_of_code(found: Tracker) -> CodeRow:
+    """The row that makes a tracker's code findable."""
+    return CodeRow(code_key=CODE_PREFIX + found.code, points_to=found.request_id)
