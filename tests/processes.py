@@ -1,4 +1,4 @@
-"""Real API processes over a stage: started, killed, started again."""
+"""Real processes of ours over a stage: started, killed, started again."""
 
 import asyncio
 import contextlib
@@ -33,13 +33,50 @@ def free_port() -> int:
 
 
 @dataclass(slots=True)
-class ApiProcess:
+class Process:
+    """`tazco <command>` as a child."""
+
+    command: str
+    environment: Mapping[str, str]
+    log: Path = field(default_factory=lambda: Path(tempfile.mkstemp(prefix="tazco-", suffix=".log")[1]))
+    _child: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it; `ApiProcess` also waits until it is ready."""
+        variables = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        with self.log.open("ab") as log:
+            self._child = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tazco", self.command),
+                env={**variables, **self.environment},
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def ended(self) -> bool:
+        """It does not run."""
+        return self._child is None or self._child.returncode is not None
+
+    async def kill(self) -> None:
+        """SIGKILL: no goodbye."""
+        assert self._child is not None
+        with contextlib.suppress(ProcessLookupError):
+            self._child.send_signal(signal.SIGKILL)
+        await self._child.wait()
+
+    async def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        assert self._child is not None
+        if self._child.returncode is None:
+            self._child.terminate()
+        return await self._child.wait()
+
+
+@dataclass(slots=True)
+class ApiProcess(Process):
     """`tazco serve` as a child, always on the same port, so that clients find it again after a restart."""
 
-    environment: Mapping[str, str]
     port: int = field(default_factory=free_port)
-    log: Path = field(default_factory=lambda: Path(tempfile.mkstemp(prefix="tazco-api-", suffix=".log")[1]))
-    _child: asyncio.subprocess.Process | None = None
 
     @property
     def url(self) -> str:
@@ -48,17 +85,9 @@ class ApiProcess:
 
     async def start(self) -> None:
         """Start and wait until it is ready."""
-        variables = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        with self.log.open("ab") as log:
-            self._child = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "tazco",
-                "serve",
-                env={**variables, **self.environment, "TAZCO_PORT": str(self.port)},
-                stdout=log,
-                stderr=log,
-            )
+        self.environment = {**self.environment, "TAZCO_PORT": str(self.port)}
+        await Process.start(self)
+        assert self._child is not None
         async with asyncio.timeout(START_SECONDS_MAX), httpx.AsyncClient() as http:
             while not await self._ready(http):
                 assert self._child.returncode is None, self.log.read_text()[-2000:]
@@ -70,24 +99,23 @@ class ApiProcess:
         except httpx.TransportError:
             return False
 
-    async def kill(self) -> None:
-        """SIGKILL: no goodbye."""
-        assert self._child is not None
-        self._child.send_signal(signal.SIGKILL)
-        await self._child.wait()
-
-    async def stop(self) -> int:
-        """SIGTERM, and the exit code."""
-        assert self._child is not None
-        if self._child.returncode is None:
-            self._child.terminate()
-        return await self._child.wait()
-
 
 @asynccontextmanager
 async def api_process(environment: Mapping[str, str]) -> AsyncIterator[ApiProcess]:
     """An API process for as long as the block runs."""
-    process = ApiProcess(environment)
+    process = ApiProcess("serve", environment)
+    await process.start()
+    try:
+        yield process
+    finally:
+        await process.stop()
+        process.log.unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def program(command: str, environment: Mapping[str, str]) -> AsyncIterator[Process]:
+    """`tazco <command>` for as long as the block runs; it must end by itself when it is asked to."""
+    process = Process(command, environment)
     await process.start()
     try:
         yield process

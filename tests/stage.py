@@ -42,6 +42,7 @@ class Stage:
             "TAZCO_COGNITO_CLIENT_IDS": self.provisioned.client_id,
             "TAZCO_COGNITO_JWKS_URL": self.jwks_url,
             "TAZCO_CURSOR_SECRETS": CURSOR_SECRET,
+            "TAZCO_RELAY_WITH_API": "false",
             "TAZCO_WHATSAPP_META_PHONE_NUMBER_ID": "123456",
             "TAZCO_WHATSAPP_META_ACCESS_TOKEN": "throw-away",
             "TAZCO_WHATSAPP_META_APP_SECRETS": "throw-away",

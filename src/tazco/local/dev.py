@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tazco.local.children import Child, ChildDied, free_port
-from tazco.local.embedded import PORT_PREFERRED, REGION, EmbeddedCloud, StoppedBadly
+from tazco.local.children import ChildDied
+from tazco.local.embedded import PORT_PREFERRED, EmbeddedCloud, StoppedBadly
 from tazco.local.http_client import ApiClient
 from tazco.local.people import DemoFailed, Introduced, Pool, SignInFailed, introduce
+from tazco.local.programme import POLICY, Programme
 from tazco.local.workspace import Workspace
 from tazco.platform.cloud import Cloud
 from tazco.platform.messaging import Subscription
@@ -21,15 +22,7 @@ from tazco.platform.settings import load_names
 from tazco.platform.tables import Table
 from tazco.platform.wire import WireFailure
 
-HOST: Final = "127.0.0.1"
 TOKENS_RENEWED_SECONDS: Final = 45 * 60
-THROW_AWAY: Final = {
-    "TAZCO_WHATSAPP_META_PHONE_NUMBER_ID": "100000000000001",
-    "TAZCO_WHATSAPP_META_ACCESS_TOKEN": "local-only",
-    "TAZCO_WHATSAPP_META_APP_SECRETS": "local-only",
-    "TAZCO_WHATSAPP_META_VERIFY_TOKEN": "local-only",
-}
-"""No provider is called by what runs today; the values let the policy's default, notifications on, be valid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +65,7 @@ class Dev:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     saved: bool = True
     _notes: list[str] = field(default_factory=list)
-    _api_child: Child | None = None
+    _programme: Programme | None = None
     _cloud_child: EmbeddedCloud | None = None
 
     async def run(self, show: Callable[[Running], None]) -> None:
@@ -84,15 +77,15 @@ class Dev:
                 raise
 
     def hurry(self) -> None:
-        """End at once what the stopping waits for: the API first; the cloud, which then cannot save, only when asked again."""
-        if self._api_child is not None and not self._api_child.ended:
-            self._api_child.kill()
-        elif self._cloud_child is not None and self._cloud_child.pid:
+        """End at once what the stopping waits for: our processes first; the cloud, which then cannot save, only when asked again."""
+        if self._programme is not None and self._programme.kill():
+            return
+        if self._cloud_child is not None and self._cloud_child.pid:
             os.killpg(self._cloud_child.pid, signal.SIGKILL)
 
     async def _run(self, show: Callable[[Running], None]) -> None:
         began = time.perf_counter()
-        async with self._cloud() as cloud, self._api(cloud) as (api, url, ids):
+        async with self._cloud() as cloud, self._processes(cloud) as (programme, url, ids):
             client, pool = ApiClient(url), Pool(_clients(cloud.environment()).cognito, ids)
             try:
                 people = await self._introduce(client, pool)
@@ -106,7 +99,7 @@ class Dev:
                         notes=tuple(self._notes),
                     )
                 )
-                await self._watch(api, cloud, lambda: self._renew(client, pool))
+                await self._watch(programme, cloud, lambda: self._renew(client, pool))
             finally:
                 client.close()
 
@@ -138,29 +131,15 @@ class Dev:
                 self.say(str(error))
 
     @asynccontextmanager
-    async def _api(self, cloud: EmbeddedCloud) -> AsyncIterator[tuple[Child, str, Provisioned]]:
+    async def _processes(self, cloud: EmbeddedCloud) -> AsyncIterator[tuple[Programme, str, Provisioned]]:
         self._step("provisioning tables, pool, bus, queues and parameters")
         ids = await asyncio.to_thread(self._provision, cloud)
-        port = free_port(HOST, self.plan.api_port)
-        if port != self.plan.api_port:
-            self._notes.append(f"port {self.plan.api_port} is taken, the API uses {port}")
-        variables = self._variables(cloud, ids, port)
-        self._step("starting the API")
-        api = self._api_child = Child("API", ("serve", "--with-parent"), variables, self.plan.workspace.api_log)
-        self.plan.workspace.write_variables(self.plan.workspace.variables, variables)
-        try:
-            await api.start()
-            url = f"http://{HOST}:{port}"
-            await api.until_ready(url)
-            yield api, url, ids
-        finally:
-            self.say("stopping the API")
-            self.plan.workspace.variables.unlink(missing_ok=True)
-            self.plan.workspace.tokens.unlink(missing_ok=True)
-            await api.stop()
+        self._programme = Programme(self.plan.workspace, self.plan.api_port, self._step, self.say, self._notes)
+        async with self._programme.running(cloud.environment(), cloud.url, ids) as url:
+            yield self._programme, url, ids
 
     def _provision(self, cloud: EmbeddedCloud) -> Provisioned:
-        provisioner = Provisioner(_clients(cloud.environment()), load_names(), self.plan.tables, self.plan.subscriptions)
+        provisioner = Provisioner(_clients(cloud.environment()), load_names(), self.plan.tables, self.plan.subscriptions, POLICY)
         made = 0
 
         def count(finding: Any) -> None:
@@ -172,21 +151,6 @@ class Dev:
         ids = provisioner.apply(count)
         self.say(f"{made} resources created or mended" if made else "all resources are there already")
         return ids
-
-    def _variables(self, cloud: EmbeddedCloud, ids: Provisioned, port: int) -> dict[str, str]:
-        return {
-            **cloud.environment(),
-            **THROW_AWAY,
-            "TAZCO_ENV": "development",
-            "TAZCO_HOST": HOST,
-            "TAZCO_PORT": str(port),
-            "TAZCO_COGNITO_USER_POOL_ID": ids.user_pool_id,
-            "TAZCO_COGNITO_CLIENT_IDS": ids.client_id,
-            "TAZCO_COGNITO_ISSUER": f"https://cognito-idp.{REGION}.amazonaws.com/{ids.user_pool_id}",
-            "TAZCO_COGNITO_JWKS_URL": f"{cloud.url}/{ids.user_pool_id}/.well-known/jwks.json",
-            "TAZCO_CURSOR_SECRETS": self.plan.workspace.cursor_secret(),
-            "TAZCO_POLICY_REFRESH_SECONDS": "5",
-        }
 
     async def _introduce(self, client: ApiClient, pool: Pool) -> Introduced:
         self._step("introducing the demo people")
@@ -204,18 +168,22 @@ class Dev:
         except (DemoFailed, SignInFailed) as error:
             self.say(f"the tokens could not be renewed: {error}")
 
-    async def _watch(self, api: Child, cloud: EmbeddedCloud, renew: Callable[[], Awaitable[None]]) -> None:
-        """Until told to stop; renew the tokens in time, and say so if a child ends by itself."""
+    async def _watch(self, programme: Programme, cloud: EmbeddedCloud, renew: Callable[[], Awaitable[None]]) -> None:
+        """Until told to stop; renew the tokens in time, and say so if a process ends by itself."""
         while not self.stop.is_set():
-            waits = [asyncio.create_task(wait) for wait in (self.stop.wait(), api.wait(), cloud.wait())]
+            stopped, ended, cloudless = waits = (
+                asyncio.create_task(self.stop.wait()),
+                asyncio.create_task(programme.first_to_end()),
+                asyncio.create_task(cloud.wait()),
+            )
             done, pending = await asyncio.wait(waits, timeout=TOKENS_RENEWED_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             for task in pending:
                 task.cancel()
-            if self.stop.is_set():
+            if stopped in done:
                 return
-            if waits[1] in done:
-                raise api.death()
-            if waits[2] in done:
+            if ended in done:
+                raise ended.result().death()
+            if cloudless in done:
                 raise ChildDied(
                     f"The embedded cloud ended by itself; see {cloud.log_file}. Run `tazco dev` again; at most seconds are lost."
                 )

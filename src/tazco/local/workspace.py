@@ -32,6 +32,16 @@ class Workspace:
         return self.folder / "api.log"
 
     @property
+    def worker_log(self) -> Path:
+        """What the worker has to say."""
+        return self.folder / "worker.log"
+
+    @property
+    def stand_in_log(self) -> Path:
+        """What the stand-in for WhatsApp has to say."""
+        return self.folder / "stand-in.log"
+
+    @property
     def variables(self) -> Path:
         """The environment of every process of ours while `tazco dev` runs."""
         return self.folder / "dev.env"

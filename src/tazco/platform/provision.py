@@ -1,8 +1,8 @@
 """Provisioning: every resource from its declaration, idempotently, on any endpoint; nothing that an operator changed is undone."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -71,12 +71,16 @@ class Clients:
 
 @dataclass(frozen=True, slots=True)
 class Provisioner:
-    """Everything that the program needs in an account, under one set of names."""
+    """Everything that the program needs in an account, under one set of names.
+
+    `policy` gives parameters that are missing another value than their default.
+    """
 
     clients: Clients
     names: Names
     tables: tuple[Table[Any], ...]
     subscriptions: tuple[Subscription, ...]
+    policy: Mapping[str, str] = field(default_factory=dict)
 
     def check(self) -> list[Finding]:
         """How the account stands to the declarations; nothing is changed."""
@@ -110,7 +114,7 @@ class Provisioner:
             self._pool(),
             BusResource(clients.events, names.event_bus),
             *dead_letter_queues(clients.sqs, names, self.subscriptions),
-            *parameters(clients.ssm, names.ssm_prefix),
+            *parameters(clients.ssm, names.ssm_prefix, self.policy),
         ]
 
     def _second(self) -> Sequence[Resource]:

@@ -13,19 +13,20 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class ParameterResource:
-    """One parameter; `value` is what SSM holds, None if nothing."""
+    """One parameter; `value` is what SSM holds, None if nothing; `initial` is what it gets then."""
 
     client: "SSMClient"
     name: str
     tunable: Mapping[str, Any]
     value: str | None
+    initial: str
     kind: str = "parameter"
 
     def look(self) -> Sequence[Difference] | None:
         """A value other than the default is the operator's; values may hold phone numbers and are not shown."""
         if self.value is None:
             return None
-        if self.value == self.tunable["default"]:
+        if self.value in (self.initial, self.tunable["default"]):
             return ()
         try:
             self.tunable["read"](self.value)
@@ -34,23 +35,24 @@ class ParameterResource:
         return (Difference("operator value", by_choice=True),)
 
     def create(self) -> None:
-        """Put the default; if somebody was faster, theirs stays."""
+        """Put the initial value; if somebody was faster, theirs stays."""
         try:
             self.client.put_parameter(
-                Name=self.name, Value=self.tunable["default"], Type="String", Description=self.tunable["meaning"], Overwrite=False
+                Name=self.name, Value=self.initial, Type="String", Description=self.tunable["meaning"], Overwrite=False
             )
         except self.client.exceptions.ParameterAlreadyExists:
             self.value = self.client.get_parameter(Name=self.name, WithDecryption=True)["Parameter"].get("Value")
         else:
-            self.value = self.tunable["default"]
+            self.value = self.initial
 
 
-def parameters(client: "SSMClient", ssm_prefix: str) -> list[ParameterResource]:
-    """Every tunable that has a default, with the value that SSM holds for it now, read once."""
+def parameters(client: "SSMClient", ssm_prefix: str, initial: Mapping[str, str]) -> list[ParameterResource]:
+    """Every tunable that has a default or an `initial` value, with the value that SSM holds for it now, read once."""
     pages = client.get_paginator("get_parameters_by_path").paginate(Path=ssm_prefix, Recursive=True, WithDecryption=True)
     found = {entry.get("Name", ""): entry.get("Value") for page in pages for entry in page.get("Parameters", [])}
-    resources = [
-        ParameterResource(client, f"{ssm_prefix}/{name}", field.metadata, found.get(f"{ssm_prefix}/{name}"))
-        for name, field in TUNABLES.items()
+    wanted = {name: initial.get(name, field.metadata["default"]) for name, field in TUNABLES.items()}
+    return [
+        ParameterResource(client, f"{ssm_prefix}/{name}", TUNABLES[name].metadata, found.get(f"{ssm_prefix}/{name}"), value)
+        for name, value in wanted.items()
+        if value is not None
     ]
-    return [resource for resource in resources if resource.tunable["default"] is not None]
