@@ -124,7 +124,7 @@ async def _drain(cloud: EmbeddedCloud, relays: int) -> float:
 
 
 def _events() -> list[OutboxRow]:
-    now, found = system_clock(), []
+    now, found = system_clock(), list[OutboxRow]()
     for _ in range(AGGREGATES):
         card_id = CardId(new_id())
         events = [

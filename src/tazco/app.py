@@ -25,6 +25,7 @@ from tazco.platform.http.protocol import EnvelopeProtocol
 from tazco.platform.http.routing import answered
 from tazco.platform.logs import configure_logs
 from tazco.platform.policy_source import NoPolicy
+from tazco.platform.relaying import relaying
 from tazco.platform.services import Services
 from tazco.platform.settings import BadSettings, Settings, load_settings
 from tazco.slices import ROUTES
@@ -90,9 +91,9 @@ def serve(host: str | None, port: int | None, *, with_parent: bool) -> int:
     @asynccontextmanager
     async def started() -> AsyncIterator[Services]:
         try:
-            async with services(settings, cloud) as running:
+            async with services(settings, cloud) as running, _relaying(running):
                 yield running
-        except (NoPolicy, CloudMisconfigured) as problem:
+        except (NoPolicy, CloudMisconfigured, BadSettings) as problem:
             problems.append(problem)
             logging.getLogger("uvicorn.error").disabled = True  # it would tell the same as a traceback
             raise
@@ -105,6 +106,16 @@ def serve(host: str | None, port: int | None, *, with_parent: bool) -> int:
     if problems:
         raise problems[0]
     return 0 if server.started else EXIT_NOT_STARTED
+
+
+@asynccontextmanager
+async def _relaying(running: Services) -> AsyncIterator[None]:
+    """A relay beside the API, unless that is left to others: what it commits then leaves at once."""
+    if not running.settings.relay_with_api:
+        yield
+        return
+    async with relaying(running):
+        yield
 
 
 def _limits(app: ASGIApp) -> uvicorn.Config:

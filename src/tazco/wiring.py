@@ -21,12 +21,14 @@ from tazco.platform.ids import new_id
 from tazco.platform.jwks import Jwks
 from tazco.platform.leases import Leases, Maintenance
 from tazco.platform.metrics import Metrics
+from tazco.platform.outbox_watch import OutboxWatch
 from tazco.platform.paging import Cursors
 from tazco.platform.policy import InvalidPolicy, Policy
 from tazco.platform.policy_source import PolicySource
 from tazco.platform.services import Services
-from tazco.platform.settings import Settings
+from tazco.platform.settings import BadSettings, Settings
 from tazco.platform.tables import Get
+from tazco.platform.whatsapp.choosing import messenger_for
 from tazco.slices import TABLES
 from tazco.users.model import User
 from tazco.users.store import known_by_subject, user
@@ -68,11 +70,27 @@ async def services(settings: Settings, cloud: Cloud, parts: Parts = Parts()) -> 
     policies = PolicySource(aws, settings.ssm_prefix + "/", settings.policy_refresh_seconds, check)
     await policies.start()
     await jwks.prefetch()
+    joined = _joined(settings, Database(aws, settings.table_prefix, parts.report_capacity), policies, verifier, parts)
     try:
-        yield _joined(settings, Database(aws, settings.table_prefix, parts.report_capacity), policies, verifier, parts)
+        _serve_metrics(joined)
+        yield joined
     finally:
+        if joined.messenger is not None:
+            await joined.messenger.close()
         await policies.stop()
         aws.close()
+
+
+def _serve_metrics(joined: Services) -> None:
+    host, port = joined.settings.host, joined.settings.metrics_port
+    if not port:
+        return
+    try:
+        joined.metrics.serve(host, port)
+    except OSError as error:
+        raise BadSettings(
+            f"TAZCO_METRICS_PORT: {host}:{port} cannot be listened on: {error.strerror}. Choose another, or 0 for none."
+        ) from error
 
 
 def _joined(settings: Settings, database: Database, policies: PolicySource, verifier: Verifier, parts: Parts) -> Services:
@@ -80,6 +98,8 @@ def _joined(settings: Settings, database: Database, policies: PolicySource, veri
     directory = Directory(partial(_look_up, database), clock)
     leases = Leases(database, clock)
     maintenance = Maintenance(clock)
+    metrics = Metrics()
+    warnings = (OutboxWatch(database, clock, metrics).warnings, partial(_policy_warning, policies))
     return Services(
         settings=settings,
         aws=database.aws,
@@ -90,9 +110,9 @@ def _joined(settings: Settings, database: Database, policies: PolicySource, veri
         policies=policies,
         leases=leases,
         maintenance=maintenance,
-        health=Health(_checks(database, verifier.jwks, settings), (partial(_policy_warning, policies),)),
-        metrics=Metrics(),
-        messenger=None,
+        health=Health(_checks(database, verifier.jwks, settings), warnings),
+        metrics=metrics,
+        messenger=messenger_for(settings, clock),
         clock=clock,
         new_id=parts.new_id,
         tables=TABLES,

@@ -76,7 +76,8 @@ async def test_every_envelope_has_its_fields_and_every_stream_its_numbers(world:
     assert story
     streams: dict[tuple[str, str], list[int]] = defaultdict(list)
     for event in map(plain, await world.rows(OUTBOX)):
-        assert set(event) == ENVELOPE | {"pendingShard", "createdAt"}
+        chained = {"previousEventId"} if event["sequence"] > 1 else set()
+        assert set(event) == ENVELOPE | {"pendingShard", "createdAt", "retryCount", "fence"} | chained
         assert re.fullmatch(UUID7, event["eventId"])
         assert re.fullmatch(TIMESTAMP, event["occurredAt"])
         assert event["schemaVersion"] == 1
@@ -84,6 +85,15 @@ async def test_every_envelope_has_its_fields_and_every_stream_its_numbers(world:
         streams[event["aggregateType"], event["aggregateId"]].append(event["sequence"])
     for stream, sequences in streams.items():
         assert sorted(sequences) == list(range(1, len(sequences) + 1)), stream
+
+
+async def test_every_event_names_the_one_before_it(world: World, story: Mapping[str, Any]) -> None:
+    assert story
+    told = {event["eventId"]: event for event in map(plain, await world.rows(OUTBOX))}
+    for event in told.values():
+        if event["sequence"] > 1:
+            before = told[event["previousEventId"]]
+            assert (before["aggregateId"], before["sequence"]) == (event["aggregateId"], event["sequence"] - 1)
 
 
 async def test_the_streams_tell_the_story_in_order(world: World, story: Mapping[str, Any]) -> None:

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, object] = {
     "/v1/admin/cards/{id}/{id}/suspend": {"reason": "r"},
     "/v1/admin/cards/{id}/{id}/reactivate": {"reason": "r"},
     "/v1/admin/cards/{id}/{id}/cancel": {"reason": "r"},
+    "/v1/admin/events/{id}/redrive": {},
 }
 UNKNOWN_IDS = [
     "none",
@@ -60,6 +61,7 @@ GETS = [
     "/v1/admin/users",
     "/v1/admin/card-requests",
     "/v1/admin/audit-logs?actorId=a",
+    "/v1/admin/events",
 ]
 
 

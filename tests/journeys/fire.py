@@ -24,7 +24,7 @@ from tazco.slices import SUBSCRIPTIONS, TABLES
 from tests.journeys.test_money_under_fire import post_until_answered
 from tests.processes import ApiProcess, Process, program
 from tests.stage import Stage, new_stage
-from tests.stand_in import StandInRunning, stand_in_running
+from tests.stand_in import RunningStandIn, stand_in_running
 from tests.witness import WITNESS, Witness
 from tests.world import Person, open_world
 
@@ -105,7 +105,7 @@ class Fire:
             await asyncio.sleep(POLL_SECONDS)
         self.report.drained_after_seconds = time.monotonic() - began
 
-    async def judge(self, witness: Witness, stand_in: StandInRunning) -> None:
+    async def judge(self, witness: Witness, stand_in: RunningStandIn) -> None:
         """Compare what was committed with what arrived."""
         report = self.report
         committed = {row["eventId"]["S"] for row in await rows(self.stage, OUTBOX.name)}
@@ -115,7 +115,19 @@ class Fire:
         report.out_of_order = witness.out_of_order()
         report.notifications = len(notes)
         report.undelivered = sum(row["deliveryStatus"]["S"] not in DONE for row in notes)
-        report.messages_on_the_wire = len([bubble for bubble in stand_in.thread(PHONE) if bubble.ours])
+        report.messages_on_the_wire = stand_in.thread(PHONE)[-1].number
+
+
+def environment_of(stand_in: RunningStandIn) -> dict[str, str]:
+    """The variables that point a process of ours to a stand-in as the Cloud API."""
+    account = stand_in.account
+    return {
+        "TAZCO_WHATSAPP_META_BASE_URL": stand_in.url,
+        "TAZCO_WHATSAPP_META_PHONE_NUMBER_ID": account.phone_number_id or "",
+        "TAZCO_WHATSAPP_META_ACCESS_TOKEN": account.access_token or "",
+        "TAZCO_WHATSAPP_META_APP_SECRETS": account.app_secret or "",
+        "TAZCO_WHATSAPP_META_VERIFY_TOKEN": account.verify_token or "",
+    }
 
 
 async def rows(stage: Stage, table: str) -> list[dict[str, Any]]:
@@ -129,14 +141,14 @@ def _scan(stage: Stage, table: str) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def _scene(cloud: EmbeddedCloud, people: int, seed: int) -> AsyncIterator[tuple[Fire, StandInRunning]]:
+async def _scene(cloud: EmbeddedCloud, people: int, seed: int) -> AsyncIterator[tuple[Fire, RunningStandIn]]:
     stage = new_stage(cloud, TABLES, (*SUBSCRIPTIONS, WITNESS))
     stage.clients.ssm.put_parameter(
         Name=f"{stage.names.ssm_prefix}/whatsapp/approvers", Value=APPROVERS, Type="String", Overwrite=True
     )
     async with AsyncExitStack() as stack:
         stand_in = await stack.enter_async_context(stand_in_running())
-        environment = {**stage.environment, **stand_in.environment}
+        environment = {**stage.environment, **environment_of(stand_in)}
         async with open_world(stage) as world:
             cardholders = [await world.cardholder(score=720) for _ in range(people)]
             for person, card_id in cardholders:

@@ -18,11 +18,10 @@ from tazco.card_requests.commands import (
     request_card,
 )
 from tazco.card_requests.model import CardRequest, OutsidePolicy, RequestNotFound, RequestStatus
-from tazco.card_requests.store import CARD_REQUESTS, in_status, request
+from tazco.card_requests.store import in_status, queue_of, request
 from tazco.card_requests.views import AdminRequestView, RequestView, admin_request_view, request_view
 from tazco.cards.store import card
 from tazco.cards.views import CardSummary, card_summary
-from tazco.kernel.clock import to_text
 from tazco.kernel.errors import Code, Invalid
 from tazco.kernel.ids import CardRequestId
 from tazco.platform.database import Database
@@ -30,7 +29,6 @@ from tazco.platform.http.call import Call, registered, success
 from tazco.platform.http.fields import Body, MoneyInPolicy, Reason, text
 from tazco.platform.http.routing import ADMIN_KEY_CHARACTERS_MAX, USER_KEY_CHARACTERS_MAX, Choice, Doc, Routes
 from tazco.platform.idempotency import Answer
-from tazco.platform.tables import EntriesOf, Key
 from tazco.users.model import User
 from tazco.users.store import USERS
 
@@ -166,12 +164,9 @@ async def list_requests(call: Call) -> Response:
     status, newest_first = RequestStatus(wanted), call.query("sort") == "newest"
     binding = ("card-requests", caller.actor_id, status.value, newest_first)
     after = call.cursor(binding)
-    database, size = call.services.database, call.page_size
-    found, total = await asyncio.gather(
-        _next_requests(database, status, after, size + 1, newest_first=newest_first), _count(database, status)
-    )
-    page = found[:size]
-    position = _position(page[-1]) if len(found) > size else None
+    database = call.services.database
+    queue = queue_of(status, newest_first=newest_first)
+    (page, position), total = await asyncio.gather(queue.page(database, after, call.page_size), _count(database, status))
     owners = {owner.ecosystem_id: owner for owner in await database.rows(USERS, [(each.ecosystem_id,) for each in page])}
     return call.reply(
         {
@@ -181,48 +176,13 @@ async def list_requests(call: Call) -> Response:
     )
 
 
-def _position(found: CardRequest) -> tuple[str, str]:
-    return to_text(found.created_at), found.request_id
-
-
 def _admin_view(call: Call, found: CardRequest, owner: User | None) -> AdminRequestView:
     return admin_request_view(found, owner, call.services.policies.current().attention_days, call.services.clock())
 
 
 async def _count(database: Database, status: RequestStatus) -> int:
-    shards = in_status(status, from_instant=None, newest_first=False)
+    shards = in_status(status)
     return sum(await asyncio.gather(*(database.count(shard) for shard in shards)))
-
-
-async def _next_requests(
-    database: Database, status: RequestStatus, after: tuple[str, ...] | None, wanted: int, *, newest_first: bool
-) -> list[CardRequest]:
-    """The next `wanted` requests after a position, merged from all shards; re-read by key, so those decided since drop out."""
-    found: list[CardRequest] = []
-    while len(found) < wanted:
-        questions = in_status(status, from_instant=after[0] if after else None, newest_first=newest_first)
-        shards = await asyncio.gather(*(_names(database, each, after, wanted, newest_first=newest_first) for each in questions))
-        named = sorted((name for shard in shards for name in shard), reverse=newest_first)[:wanted]
-        rows = await database.rows(CARD_REQUESTS, [key for _, key in named])
-        found += [each for each in rows if each.status is status]
-        if len(named) < wanted:
-            break
-        after = named[-1][0]
-    return found[:wanted]
-
-
-async def _names(
-    database: Database, question: EntriesOf, after: tuple[str, ...] | None, wanted: int, *, newest_first: bool
-) -> list[tuple[tuple[str, ...], Key]]:
-    """Positions and keys after `after` in one shard: `wanted` of them, and all that share the last one's instant."""
-    names: list[tuple[tuple[str, ...], Key]] = []
-    async for item in database.query(question, page_rows=wanted + 1):
-        position = (item["createdAt"]["S"], item["requestId"]["S"])
-        if len(names) >= wanted and position[0] != names[-1][0][0]:
-            break
-        if after is None or (position < after if newest_first else position > after):
-            names.append((position, CARD_REQUESTS.key_of(item)))
-    return names
 
 
 APPROVE = Doc(

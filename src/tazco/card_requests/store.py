@@ -1,9 +1,11 @@
 """Where card requests are, and the questions asked of them."""
 
 import zlib
+from functools import partial
 from typing import Final
 
 from tazco.card_requests.model import CardRequest, RequestStatus
+from tazco.platform.merging import Merged
 from tazco.platform.tables import EntriesOf, Get, Index, Range, RowsOf, Table
 
 SHARDS: Final = 8
@@ -48,10 +50,21 @@ def named_by_id(request_id: str) -> EntriesOf:
     return EntriesOf(CARD_REQUESTS, REQUEST_BY_ID, request_id)
 
 
-def in_status(status: RequestStatus, *, from_instant: str | None, newest_first: bool) -> tuple[EntriesOf, ...]:
+def in_status(status: RequestStatus, from_instant: str | None = None, *, newest_first: bool = False) -> tuple[EntriesOf, ...]:
     """The requests in a status, one question a shard, each in order of creation from an instant onwards (or backwards)."""
     bounds = Range(at_most=from_instant, newest_first=True) if newest_first else Range(at_least=from_instant)
     return tuple(EntriesOf(CARD_REQUESTS, PENDING_REQUESTS, status_shard(status, shard), bounds) for shard in range(SHARDS))
+
+
+def queue_of(status: RequestStatus, *, newest_first: bool) -> Merged[CardRequest]:
+    """All requests in a status as one list; those decided since the index was written drop out."""
+    return Merged(
+        table=CARD_REQUESTS,
+        questions=partial(in_status, status, newest_first=newest_first),
+        time="createdAt",
+        keep=lambda request: request.status is status,
+        newest_first=newest_first,
+    )
 
 
 def latest(requests: tuple[CardRequest, ...]) -> CardRequest | None:

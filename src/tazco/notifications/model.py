@@ -1,10 +1,14 @@
 """A message to an approver and how it got there; a message from one and what became of it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
-from tazco.kernel.ids import EcosystemId
+from tazco.kernel.ids import CardRequestId, EcosystemId
+from tazco.kernel.money import Money
 from tazco.kernel.record import Versioned
 
 
@@ -14,6 +18,20 @@ class Kind(StrEnum):
     APPROVAL = "card_request_approval"
     PAYMENT = "payment_notification"
     REPLY = "approval_reply"
+
+
+class Said(StrEnum):
+    """What an approver is told about an answer of theirs."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    ALREADY_DECIDED = "already_decided"
+    EXPIRED = "expired"
+    NOT_FOUND = "not_found"
+    OWNER_GONE = "owner_gone"
+    OWNER_DISABLED = "owner_disabled"
+    HAS_CARD = "has_card"
+    REFUSED = "refused"
 
 
 class DeliveryStatus(StrEnum):
@@ -27,12 +45,55 @@ class DeliveryStatus(StrEnum):
     DEAD_LETTER = "dead_letter"
 
 
+UNSENT: Final = frozenset((DeliveryStatus.PENDING, DeliveryStatus.FAILED))
+"""Still to be sent, for the first time or again."""
+
+FOLLOWS: Final[Mapping[DeliveryStatus, frozenset[DeliveryStatus]]] = MappingProxyType(
+    {
+        DeliveryStatus.SENT: frozenset((DeliveryStatus.PENDING,)),
+        DeliveryStatus.DELIVERED: UNSENT | {DeliveryStatus.SENT, DeliveryStatus.DEAD_LETTER},
+        DeliveryStatus.READ: UNSENT | {DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.DEAD_LETTER},
+        DeliveryStatus.FAILED: frozenset((DeliveryStatus.PENDING, DeliveryStatus.SENT)),
+    }
+)
+"""After which status the provider's word on the next one counts. What was delivered is delivered, whatever we thought of it: a
+send whose answer got lost looks failed to us."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyContent:
+    """What an approver is told about an answer of theirs. `code` is how they know the request: its code, or what they typed.
+
+    `limit` goes with `Said.APPROVED`; `request_id` and `owner` are absent where there is no request.
+    """
+
+    said: Said
+    code: str
+    limit: Money | None = None
+    request_id: CardRequestId | None = None
+    owner: EcosystemId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What is to be said, because of what and about what; `content` is JSON. To whom comes when it is addressed."""
+
+    kind: Kind
+    cause: str
+    entity_type: str
+    entity_id: str
+    ecosystem_id: EcosystemId
+    provider: str
+    content: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification(Versioned):
     """One message to one recipient; the id follows from its cause and the recipient, so that a redelivered event sends nothing twice.
 
     `content` is the JSON of what the text will say; the text itself is made when it is sent. `next_attempt_at` is there while it
-    still has to be sent: when that is due, and while somebody is sending it, when somebody else may take it over.
+    still has to be sent: when that is due, and while somebody is sending it, when somebody else may take it over. `as_template` says
+    how the newest attempt goes out; `retry_count` how often it was put off after a failure.
     """
 
     notification_id: str
@@ -53,6 +114,55 @@ class Notification(Versioned):
     created_at: datetime
     sent_at: datetime | None = None
     next_attempt_at: datetime | None = None
+
+    def due(self, now: datetime) -> bool:
+        """It has to be sent, and nobody is at it."""
+        return self.delivery_status in UNSENT and self.next_attempt_at is not None and self.next_attempt_at <= now
+
+    def claimed(self, until: datetime) -> "Notification":
+        """The notification while somebody sends it; from `until` on somebody else may."""
+        return replace(self, next_attempt_at=until)
+
+    def accepted(self, provider: str, provider_message_id: str, *, as_template: bool, now: datetime) -> "Notification":
+        """The provider has taken the message. A status of it that came in before this was written down stands."""
+        known = replace(self, provider=provider, provider_message_id=provider_message_id, as_template=as_template, sent_at=now)
+        if self.delivery_status not in UNSENT or self.provider_message_id == provider_message_id:
+            return known
+        return replace(known, delivery_status=DeliveryStatus.SENT, next_attempt_at=None)
+
+    def put_off(self, error: str, until: datetime) -> "Notification":
+        """An attempt failed; the next one is due later."""
+        return replace(
+            self,
+            delivery_status=DeliveryStatus.FAILED,
+            retry_count=self.retry_count + 1,
+            last_error=error,
+            next_attempt_at=until,
+        )
+
+    def given_up(self, error: str) -> "Notification":
+        """No further attempt."""
+        return replace(self, delivery_status=DeliveryStatus.DEAD_LETTER, last_error=error, next_attempt_at=None)
+
+    def due_as_template(self, error: str, now: datetime) -> "Notification":
+        """Only a template arrives any more: the next attempt is due at once, and goes out as one."""
+        failed = DeliveryStatus.FAILED
+        return replace(self, delivery_status=failed, as_template=True, last_error=error, next_attempt_at=now)
+
+    def heeds(self, status: DeliveryStatus, provider_message_id: str) -> bool:
+        """Whether the provider's word changes anything: it comes in any order and repeatedly, and only moves forward.
+
+        A failure counts only of the newest message: one that was sent again does not fail twice.
+        """
+        stale = self.provider_message_id not in (None, provider_message_id)
+        if status is DeliveryStatus.FAILED and stale:
+            return False
+        return self.delivery_status in FOLLOWS.get(status, frozenset())
+
+    def told(self, status: DeliveryStatus, provider_message_id: str) -> "Notification":
+        """The notification after word of the provider that the message got further; there is nothing left to send."""
+        assert status is not DeliveryStatus.FAILED, "a failure is judged: put off, given up, or due as a template"
+        return replace(self, delivery_status=status, provider_message_id=provider_message_id, next_attempt_at=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

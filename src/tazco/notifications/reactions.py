@@ -1,7 +1,106 @@
-"""Which events notifications are made from."""
+"""Events that approvers are told of, and the messages that still have to go out."""
 
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final, TypeVar
 
-from tazco.platform.messaging import Subscription
+from tazco.card_requests.store import request
+from tazco.kernel.clock import from_text, to_text
+from tazco.kernel.ids import CardRequestId
+from tazco.kernel.money import Money, from_decimal
+from tazco.notifications.commands import SYSTEM, deliver_all, deliver_due, tell_approvers
+from tazco.notifications.model import Kind, Message
+from tazco.notifications.rules import last_four, on_one_line
+from tazco.platform.caller import Origin
+from tazco.platform.jsontext import encode
+from tazco.platform.reactions import Envelope, Reactions, Timer
+from tazco.platform.services import Services
+from tazco.platform.work import Work
+from tazco.trackers.store import tracker
+from tazco.users.store import user
 
-SUBSCRIPTIONS: Final = (Subscription(queue="notifications", event_types=("card.requested", "transaction.payment")),)
+RETRY_EVERY: Final = timedelta(seconds=15)
+R = TypeVar("R")
+
+
+class IncompleteEvent(Exception):
+    """An event lacks what a reaction needs. Its sender is at fault, and trying again does not help."""
+
+
+async def ask_approvers(services: Services, event: Envelope) -> None:
+    """Have every approver asked to decide a card request, if nobody has decided it and its code still counts."""
+    request_id = CardRequestId(_needed(event, "requestId", _text))
+    await _tell(services, event, partial(_ask, services.settings.whatsapp_provider, event, request_id))
+
+
+async def announce_payment(services: Services, event: Envelope) -> None:
+    """Have every approver told of a payment."""
+    content = {
+        "card": last_four(_needed(event, "cardId", _text)),
+        "amount": _needed(event, "amount", _amount),
+        "at": to_text(_needed(event, "createdAt", from_text)),
+    }
+    about = ("transaction", _needed(event, "transactionId", _text))
+    message = _message(services.settings.whatsapp_provider, event, Kind.PAYMENT, about, content)
+    await _tell(services, event, partial(tell_approvers, message))
+
+
+async def _ask(provider: str, event: Envelope, request_id: CardRequestId, work: Work) -> tuple[str, ...]:
+    asked, owner, awaited = await work.read(request(event.ecosystem_id, request_id), user(event.ecosystem_id), tracker(request_id))
+    if asked is None or not asked.pending or awaited is None or not awaited.open or awaited.overdue(work.now):
+        return ()
+    content = {
+        "customer": on_one_line(owner.email if owner and owner.email else event.ecosystem_id),
+        "tier": asked.tier_at_request.value,
+        "score": asked.score_at_request,
+        "code": awaited.code,
+    }
+    return await tell_approvers(_message(provider, event, Kind.APPROVAL, ("cardRequest", request_id), content), work)
+
+
+def _message(provider: str, event: Envelope, kind: Kind, about: tuple[str, str], content: Mapping[str, Any]) -> Message:
+    entity_type, entity_id = about
+    return Message(
+        kind=kind,
+        cause=event.event_id,
+        entity_type=entity_type,
+        entity_id=entity_id,
+        ecosystem_id=event.ecosystem_id,
+        provider=provider,
+        content=encode(content).decode(),
+    )
+
+
+async def _tell(services: Services, event: Envelope, use_case: Callable[[Work], Awaitable[tuple[str, ...]]]) -> None:
+    """Put the messages down in one commit, which a redelivered event finds done, then send them without waiting for the timer."""
+    origin = Origin(caller=SYSTEM, correlation_id=event.correlation_id)
+    new = await services.commands.run(origin, use_case, lane=f"event#{event.event_id}")
+    await deliver_all(services, new)
+
+
+def _needed(event: Envelope, key: str, read: Callable[[Any], R]) -> R:
+    try:
+        return read(event.payload[key])
+    except (KeyError, TypeError, ValueError) as error:
+        problem = "is missing" if isinstance(error, KeyError) else str(error)
+        raise IncompleteEvent(f"{event.event_type} {event.event_id}: {key} {problem}. Mend its sender") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError("is no text")
+    return value
+
+
+def _amount(value: Any) -> Money:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise TypeError("is no number")
+    return from_decimal(value)
+
+
+REACTIONS: Final = Reactions(
+    queue="notifications", react={"card.requested": ask_approvers, "transaction.payment": announce_payment}
+)
+TIMERS: Final = (Timer(name="notification-retry", every=RETRY_EVERY, run=deliver_due),)

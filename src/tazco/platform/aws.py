@@ -1,7 +1,8 @@
 """One narrow client for the five AWS services: signed JSON over kept connections, with deadlines and bounded retries.
 
 All five speak the same protocol: `POST /`, the operation in `X-Amz-Target`. Every operation that this program sends is safe
-to send twice (reads, conditional writes, transactions with a token), so a lost answer is simply asked for again.
+to send twice (reads, conditional writes, transactions with a token, messages to readers that know a repetition), so a lost answer
+is simply asked for again.
 This is also the one seam at which tests inject faults: replace `Aws.transport`.
 """
 
@@ -122,13 +123,22 @@ class Aws:
     _signers: dict[str, Signer] = field(default_factory=dict)
 
     async def call(
-        self, service: str, operation: str, arguments: Mapping[str, Any], *, attempts_max: int = ATTEMPTS_MAX
+        self,
+        service: str,
+        operation: str,
+        arguments: Mapping[str, Any],
+        *,
+        attempts_max: int = ATTEMPTS_MAX,
+        answer_after_seconds: float = 0.0,
     ) -> dict[str, Any]:
-        """Send until answered, at most `attempts_max` times with full jitter; raise `AwsError` or `AwsUnreachable`."""
+        """Send until answered, at most `attempts_max` times with full jitter; raise `AwsError` or `AwsUnreachable`.
+
+        `answer_after_seconds` is how long the service was asked to wait before it answers; each attempt gets so much more time.
+        """
         call = Call(service, operation, orjson.dumps(arguments))
         for attempt in range(1, attempts_max + 1):
             try:
-                return await self._send(call)
+                return await self._send(call, self.call_seconds + answer_after_seconds)
             except AwsError as error:
                 if attempt == attempts_max or not error.repeatable:
                     raise
@@ -138,14 +148,14 @@ class Aws:
             await asyncio.sleep(self.rng.uniform(0, min(BACKOFF_MAX_SECONDS, BACKOFF_BASE_SECONDS * 2**attempt)))
         raise AssertionError("the last attempt returns or raises")
 
-    async def _send(self, call: Call) -> dict[str, Any]:
+    async def _send(self, call: Call, timeout_seconds: float) -> dict[str, Any]:
         prefix, content_type = TARGETS[call.service]
         pool, signer = self._pool(call.service)
         target = f"{prefix}.{call.operation}"
         credentials = await self.credentials.current()
         headers = signer.headers(credentials, pool.address.authority, target, content_type, call.body, self.clock())
         request = request_bytes("POST", "/", headers, call.body)
-        reply = await self.transport(call, pool, request, self.call_seconds)
+        reply = await self.transport(call, pool, request, timeout_seconds)
         return self._read(call, reply)
 
     def _read(self, call: Call, reply: Reply) -> dict[str, Any]:

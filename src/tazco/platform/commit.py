@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NoReturn
@@ -19,6 +19,9 @@ CANCELLED: Final = "TransactionCanceledException"
 CONDITION_FAILED: Final = "ConditionalCheckFailed"
 IN_CONFLICT: Final = "TransactionConflict"
 NO_FAILURE: Final = "None"
+ZERO: Final = {"N": "0"}
+"""A count that a row written by another program may lack."""
+
 THROTTLED: Final = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
@@ -92,10 +95,34 @@ class Commit:
 
     def update(self, table: Table[Any], before: Versioned, after: Versioned) -> None:
         """Write what differs, on condition that the row is still the one that was read; never re-create a deleted row."""
+        names, values = {"#v": "version"}, {":v": {"N": str(before.version)}}
+        condition = "#v = :v"
+        if not before.version:
+            names["#p"] = table.partition
+            condition = "attribute_exists(#p) AND (attribute_not_exists(#v) OR #v = :v)"
+        self._write_difference(table, before, after, condition, names, values)
+
+    def amend(self, table: Table[Any], before: Record, after: Record, as_read: Sequence[str]) -> None:
+        """As `update`, for a row without a version: on condition that the attributes `as_read` are still what was read."""
+        item, names, values, terms = table.item(before), {"#p": table.partition}, {}, ["attribute_exists(#p)"]
+        for position, attribute in enumerate(as_read):
+            name, value = f"#r{position}", f":r{position}"
+            names[name] = attribute
+            absent = f"attribute_not_exists({name})"
+            if attribute not in item:
+                terms.append(absent)
+                continue
+            values[value] = item[attribute]
+            terms.append(f"({absent} OR {name} = {value})" if item[attribute] == ZERO else f"{name} = {value}")
+        self._write_difference(table, before, after, " AND ".join(terms), names, values)
+
+    def _write_difference(
+        self, table: Table[Any], before: Record, after: Record, condition: str, names: dict[str, str], values: dict[str, Any]
+    ) -> None:
         old, new = table.item(before), table.item(after)
         key = table.key_of(old)
         assert key == table.key_of(new), "an update keeps the key"
-        names, values, sets, removes = {"#v": "version"}, {}, [], []
+        sets, removes = [], []
         for position, name in enumerate(sorted(old.keys() | new.keys())):
             if old.get(name) == new.get(name):
                 continue
@@ -105,17 +132,13 @@ class Commit:
                 sets.append(f"#a{position} = :a{position}")
             else:
                 removes.append(f"#a{position}")
-        condition = self._unchanged(table, before, names, values)
-        expression = f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removes)}" if removes else "")
-        body = {
-            "Key": table.key_item(key),
-            "UpdateExpression": expression,
-            "ConditionExpression": condition,
-            "ExpressionAttributeNames": names,
-        }
+        body = {"Key": table.key_item(key), "ConditionExpression": condition, "ExpressionAttributeNames": names}
         if values:
             body["ExpressionAttributeValues"] = values
-        self._add("Update", body, table, key, before.version)
+        clauses = [f"{verb} {', '.join(parts)}" for verb, parts in (("SET", sets), ("REMOVE", removes)) if parts]
+        if clauses:
+            body["UpdateExpression"] = " ".join(clauses)
+        self._add("Update" if clauses else "ConditionCheck", body, table, key, getattr(before, "version", 0))
 
     def require(self, table: Table[Any], key: Key, condition: str, values: dict[str, Any]) -> None:
         """Write nothing, but require a condition of a row that may not exist; `#p` names the partition key."""
@@ -126,13 +149,6 @@ class Commit:
             "ExpressionAttributeValues": values,
         }
         self._add("ConditionCheck", body, table, key, 0)
-
-    def _unchanged(self, table: Table[Any], record: Versioned, names: dict[str, str], values: dict[str, Any]) -> str:
-        values[":v"] = {"N": str(record.version)}
-        if record.version:
-            return "#v = :v"
-        names["#p"] = table.partition
-        return "attribute_exists(#p) AND (attribute_not_exists(#v) OR #v = :v)"
 
     def _add(self, kind: str, body: dict[str, Any], table: Table[Any], key: Key, version: int) -> None:
         assert all((action.table.name, action.key) != (table.name, key) for action in self._actions), "one action a row"

@@ -47,9 +47,11 @@ class Health:
             return self._seen[1]
 
     async def _look(self) -> Readiness:
-        states = await asyncio.gather(*(_passes(name, check) for name, check in self.checks.items()))
-        notes = [note for source in self.warnings for note in await source()]
-        return Readiness(dict(zip(self.checks, states, strict=True)), tuple(notes))
+        states, notes = await asyncio.gather(
+            asyncio.gather(*(_passes(name, check) for name, check in self.checks.items())),
+            asyncio.gather(*map(_notes, self.warnings)),
+        )
+        return Readiness(dict(zip(self.checks, states, strict=True)), tuple(note for source in notes for note in source))
 
 
 async def _passes(name: str, check: Check) -> bool:
@@ -59,3 +61,12 @@ async def _passes(name: str, check: Check) -> bool:
     except Exception as error:  # noqa: BLE001  # whatever goes wrong, the dependency is not usable; the log says how
         log.warning("health.failed", dependency=name, error=str(error) or type(error).__name__)
         return False
+
+
+async def _notes(source: Warnings) -> tuple[str, ...]:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS_MAX):
+            return await source()
+    except Exception as error:  # noqa: BLE001  # who cannot warn must not make anything unhealthy; the log says what went wrong
+        log.warning("health.unwarned", error=str(error) or type(error).__name__)
+        return ()

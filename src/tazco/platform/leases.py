@@ -13,11 +13,12 @@ from tazco.platform.tables import Get, Table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease(Record):
-    """Who holds what until when; `until_ms` is in epoch milliseconds."""
+    """Who holds what until when; `until_ms` is in epoch milliseconds, `fence` grows with every holder where somebody counts them."""
 
     entity_key: str
     owner: str
     until_ms: int
+    fence: int = 0
 
 
 LEASES: Final = Table(name=STREAMS.name, record=Lease, partition=STREAMS.partition, ledger=False)
@@ -34,13 +35,13 @@ class Leases:
     async def take(self, name: str, owner: str, length: timedelta) -> bool:
         """Take or renew the lease for `length` from now; False while somebody else holds it."""
         now = self.clock()
-        lease = Lease(entity_key=PREFIX + name, owner=owner, until_ms=_epoch_ms(now.timestamp() + length.total_seconds()))
+        lease = Lease(entity_key=PREFIX + name, owner=owner, until_ms=epoch_ms(now.timestamp() + length.total_seconds()))
         return await self.database.write(
             LEASES,
             lease,
             condition="attribute_not_exists(#p) OR untilMs < :now OR #o = :me",
             names={"#o": "owner"},
-            values={":now": {"N": str(_epoch_ms(now.timestamp()))}, ":me": {"S": owner}},
+            values={":now": {"N": str(epoch_ms(now.timestamp()))}, ":me": {"S": owner}},
         )
 
     async def give_back(self, name: str, owner: str) -> None:
@@ -49,7 +50,8 @@ class Leases:
         await self.database.write(LEASES, lease, condition="#o = :me", names={"#o": "owner"}, values={":me": {"S": owner}})
 
 
-def _epoch_ms(seconds: float) -> int:
+def epoch_ms(seconds: float) -> int:
+    """Epoch seconds → whole milliseconds."""
     return int(seconds * 1000)
 
 
@@ -59,7 +61,7 @@ NOT_HELD: Final = "attribute_not_exists(#p) OR untilMs < :now"
 
 def now_value(now: datetime) -> dict[str, Any]:
     """`:now` for `NOT_HELD`."""
-    return {":now": {"N": str(_epoch_ms(now.timestamp()))}}
+    return {":now": {"N": str(epoch_ms(now.timestamp()))}}
 
 
 MAINTENANCE: Final = "cleanup"
@@ -88,7 +90,7 @@ class Maintenance:
 
     def learn(self, lease: Lease | None) -> None:
         """The answer to `question`."""
-        self.note(running=lease is not None and lease.until_ms >= _epoch_ms(self.clock().timestamp()))
+        self.note(running=lease is not None and lease.until_ms >= epoch_ms(self.clock().timestamp()))
 
     def note(self, *, running: bool) -> None:
         """Learn that a cleanup starts or ends in this very process."""

@@ -8,8 +8,11 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
+import orjson
+
+from tazco.kernel.clock import to_text
 from tazco.kernel.events import Event
 from tazco.kernel.ids import NewId
 from tazco.kernel.record import Record, Versioned
@@ -121,3 +124,19 @@ def outbox_rows(
         rows.append(row)
         previous = row.event_id
     return tuple(rows)
+
+
+def envelope(row: OutboxRow) -> dict[str, Any]:
+    """An event as everybody outside sees it, ready for `jsontext.encode`; the payload goes out as it was written down."""
+    return {
+        "eventId": row.event_id,
+        "eventType": row.event_type,
+        "aggregateType": row.aggregate_type,
+        "aggregateId": row.aggregate_id,
+        "sequence": row.sequence,
+        "schemaVersion": row.schema_version,
+        "ecosystemId": row.ecosystem_id,
+        "occurredAt": to_text(row.occurred_at),
+        "requestId": row.request_id,
+        "payload": orjson.Fragment(row.payload),
+    }

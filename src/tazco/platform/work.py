@@ -26,7 +26,7 @@ A1 = TypeVar("A1")
 A2 = TypeVar("A2")
 A3 = TypeVar("A3")
 A4 = TypeVar("A4")
-R = TypeVar("R")
+R = TypeVar("R", bound=Record)
 V = TypeVar("V", bound=Versioned)
 
 INDEX_LAG_PAUSES_SECONDS: Final = (0.02, 0.05, 0.1)
@@ -52,9 +52,10 @@ class Snapshot:
 @dataclass(slots=True)
 class _Change:
     table: Table[Any]
-    before: Versioned | None
+    before: Record | None
     after: Record
     outbox: tuple[OutboxRow, ...] = ()
+    as_read: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -87,6 +88,8 @@ class Work:
     async def read(
         self, first: Question[A1], second: Question[A2], third: Question[A3], fourth: Question[A4], /
     ) -> tuple[A1, A2, A3, A4]: ...
+    @overload
+    async def read(self, *questions: Question[A1]) -> tuple[A1, ...]: ...
     async def read(self, *questions: Question[Any]) -> tuple[Any, ...]:
         """Answer the questions in one round trip; the first of an attempt also looks for a stored answer and the caller's record."""
         guards = [] if self._checked else self._guards()
@@ -172,6 +175,11 @@ class Work:
         )
         self._changes.append(_Change(table, before, moved, outbox))
 
+    def amend(self, table: Table[R], before: R, after: R, *, as_read: tuple[str, ...]) -> None:
+        """Turn a row without a version into another, provided that its attributes `as_read` are still what was read."""
+        assert not isinstance(before, Versioned), "the version of a row says more"
+        self._changes.append(_Change(table, before, after, as_read=as_read))
+
     @property
     def account(self) -> Account | None:
         """The caller's own record as this attempt read it; None for someone who is not registered."""
@@ -190,9 +198,11 @@ class Work:
         for change in self._changes:
             if change.before is None:
                 commit.insert(change.table, change.after)
-            else:
+            elif isinstance(change.before, Versioned):
                 assert isinstance(change.after, Versioned)
                 commit.update(change.table, change.before, change.after)
+            else:
+                commit.amend(change.table, change.before, change.after, change.as_read)
         if self._barred:
             commit.require(LEASES, MAINTENANCE_LEASE.key, NOT_HELD, now_value(self.now))
         for row in self.outbox:

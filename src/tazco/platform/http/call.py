@@ -103,7 +103,7 @@ class Call:
 
     async def body(self, model: type[B], *, optional: bool = False) -> B:
         """The body, read up to the limit, parsed and validated; refuse with the field that is wrong."""
-        raw = await self._read(self.services.settings.max_body_bytes)
+        raw = await self.raw_body(self.services.settings.max_body_bytes)
         try:
             fields = {} if optional and not raw.strip() else parse_object(raw)
             return model.model_validate(fields)
@@ -112,7 +112,8 @@ class Call:
         except ValidationError as error:
             raise _invalid_field(error) from None
 
-    async def _read(self, limit: int) -> bytes:
+    async def raw_body(self, limit: int) -> bytes:
+        """The bytes of the body as they came; refuse more than `limit` of them."""
         chunks: list[bytes] = []
         size = 0
         try:

@@ -33,6 +33,7 @@ TAGS: Final = (
     "Operators: cards",
     "Operators: audit",
     "Operators: cleanup",
+    "Webhooks",
     "Health",
 )
 """In the order of the page: what people come for first."""

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
+
+SEND_SECONDS_MAX: Final = 50.0
+"""How long one `send` lasts at most, its own quick retries included: whoever waits longer may take the message over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,11 @@ class Verdict(StrEnum):
 
 
 class SendFailed(Exception):
-    """The message was not accepted, or nobody knows. `code` is the provider's, or `timeout`, `unreachable`, `http_503`."""
+    """The message was not accepted, or nobody knows.
+
+    `code` is the provider's, or `timeout`, `unreachable`, `http_503`, `no_id` (accepted, they say, but without an id),
+    `no_recipient`, `no_template`.
+    """
 
     def __init__(self, verdict: Verdict, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")

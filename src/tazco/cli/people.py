@@ -1,0 +1,42 @@
+"""Tokens of people, for a shell."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tazco.cli.options import Json, adopted
+from tazco.local.endpoints import must_listen
+from tazco.local.terminal import failures_explained, print_json
+from tazco.local.workspace import PASSWORD_VARIABLE
+
+commands = typer.Typer()
+
+
+@commands.command()
+def token(
+    email: Annotated[str, typer.Argument(help="Who, for example low@tazco.local")],
+    password: Annotated[str | None, typer.Option(help="The demo people's unless given.", envvar=PASSWORD_VARIABLE)] = None,
+    id_token: Annotated[bool, typer.Option("--id", help="The ID token instead of the access token.")] = False,  # noqa: FBT002 - typer
+    as_json: Json = False,  # noqa: FBT002 - typer
+) -> None:
+    """Print a real token, alone on a line.
+
+    Use it so: curl -H "Authorization: Bearer $(tazco token low@tazco.local)" …
+    """
+    from tazco.local.people import PASSWORD, Pool
+    from tazco.platform.cloud import Cloud
+    from tazco.platform.provision import Clients, Provisioned
+    from tazco.platform.settings import load_settings
+
+    adopted()
+    with failures_explained():
+        cloud = Cloud.from_environment()
+        settings = load_settings(cloud)
+        must_listen(cloud, "cognito-idp")
+        ids = Provisioned(user_pool_id=settings.cognito_user_pool_id, client_id=settings.cognito_client_ids[0])
+        tokens = Pool(Clients.of(cloud).cognito, ids).sign_in(email, password or PASSWORD)
+    if as_json:
+        print_json({"accessToken": tokens.access, "idToken": tokens.id})
+    else:
+        sys.stdout.write((tokens.id if id_token else tokens.access) + "\n")

@@ -1,0 +1,1 @@
+"""Both providers of WhatsApp messages."""

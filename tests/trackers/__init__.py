@@ -1,0 +1,1 @@
+"""Trackers and their codes."""
