@@ -2,7 +2,6 @@
 
 import logging
 import socket
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -26,6 +25,7 @@ from tazco.platform.http.routing import answered
 from tazco.platform.logs import configure_logs
 from tazco.platform.policy_source import NoPolicy
 from tazco.platform.relaying import relaying
+from tazco.platform.running import wait_for_parent_to_end
 from tazco.platform.services import Services
 from tazco.platform.settings import BadSettings, Settings, load_settings
 from tazco.slices import ROUTES
@@ -144,6 +144,5 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _end_with_parent(server: uvicorn.Server) -> None:
-    """Our standard input ends when whoever started us is gone."""
-    sys.stdin.buffer.read()
+    wait_for_parent_to_end()
     server.should_exit = True

@@ -10,13 +10,14 @@ import pytest
 
 from tazco.platform.aws import Call, over_the_wire
 from tazco.platform.bus import Verdict
-from tazco.platform.marks import RETRIES_MAX, mark_refused, refused
+from tazco.platform.marks import RETRIES_MAX, mark_published, mark_refused, refused
 from tazco.platform.outbox import DEAD_LETTERS, OUTBOX, shard_of
+from tazco.platform.wire import Reply as WireReply
 from tests.contract.seeds import ago, amend, events, row, seed
 from tests.contract.test_admin_users import audit_of
 from tests.contract.test_events import ENVELOPE
 from tests.contract.test_transactions import walk
-from tests.platform.faults import COMMIT
+from tests.platform.faults import COMMIT, Faulty
 from tests.stage import Stage
 from tests.world import Reply, World, open_world
 
@@ -250,16 +251,45 @@ async def test_an_event_that_leaves_while_it_is_redriven_is_404(stage: Stage) ->
 
     async def sent_meanwhile(call: Call, *rest: Any) -> Any:
         if call.operation == COMMIT and leaving:
-            await seed_event(world, eventId=leaving.pop(), pendingShard=None, createdAt=None, publishedAt=ago(world))
+            (read,) = await world.services.database.rows(OUTBOX, [(leaving.pop(),)])
+            assert await mark_published(world.services.database, read, world.clock())
         return await over_the_wire(call, *rest)
 
     async with open_world(stage, transport=sent_meanwhile) as world:
         await world.operator()
-        event_id = await seed_dead_letter(world)
+        event_id = await seed_event(world, retryCount=2, nextRetryAt=ago(world, minutes=-1))
         leaving.append(event_id)
         assert (await redrive(world, event_id)).status == 404
         assert "pendingShard" not in await row(world, OUTBOX, event_id)
         assert await audit_of(world, event_id) == []
+
+
+async def test_an_event_that_the_index_still_names_is_shown_where_it_is_now(stage: Stage) -> None:
+    stale: list[dict[str, Any]] = []
+
+    async def lagging(call: Call, *rest: Any) -> Any:
+        if call.operation == "Query" and DEAD_LETTERS.encode() in call.body and stale:
+            return WireReply(200, {}, json.dumps({"Items": stale, "Count": len(stale)}).encode())
+        return await over_the_wire(call, *rest)
+
+    async with open_world(stage, transport=lagging) as world:
+        for attributes in ({}, {"pendingShard": None, "createdAt": None, "publishedAt": ago(world)}):
+            event_id = await seed_event(world, **attributes)
+            stale[:] = [{"eventId": {"S": event_id}, "createdAt": {"S": ago(world)}, "pendingShard": {"S": DEAD_LETTERS}}]
+            assert event_id not in [each["eventId"] for each in await listed(world, DEAD)]
+
+
+async def test_a_later_page_does_not_read_the_earlier_ones_again(stage: Stage) -> None:
+    faulty = Faulty()
+    async with open_world(stage, transport=faulty) as world:
+        operator = await world.operator()
+        last = [await seed_dead_letter(world, createdAt=ago(world, days=days)) for days in (30, 29, 28)][1]
+        cursor = (await operator.get(f"{DEAD}&limit=2")).body["pagination"]["nextCursor"]
+        faulty.calls.clear()
+        await operator.get(f"{DEAD}&limit=2&cursor={cursor}")
+        asked = [json.loads(call.body) for call in faulty.calls if DEAD_LETTERS.encode() in call.body]
+        since = (await row(world, OUTBOX, last))["createdAt"]
+        assert {question["ExpressionAttributeValues"][":low"]["S"] for question in asked} == {since}
 
 
 async def test_parallel_redrives_all_succeed_and_each_is_written_down(world: World) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
@@ -13,13 +14,15 @@ from tazco.approvals.reactions import TIMERS, expire_unanswered
 from tazco.card_requests.store import CARD_REQUESTS
 from tazco.cards.store import CARDS
 from tazco.kernel.clock import from_text
+from tazco.notifications.commands import deliver_due
 from tazco.notifications.store import NOTIFICATIONS
 from tazco.platform.outbox import OUTBOX
 from tazco.trackers.store import CODES, TRACKERS
 from tazco.users.store import USERS
-from tests.approvals.desk import APPROVERS, DEFAULTS, ONE, TWO, USER, Desk, Waiting, all_of, open_desk
-from tests.contract.seeds import amend, events, row, with_policy
+from tests.approvals.desk import APPROVERS, DEFAULTS, META, ONE, TWO, USER, Desk, Waiting, all_of, open_desk
+from tests.contract.seeds import amend, events, plain, row, with_policy
 from tests.stage import Stage
+from tests.stand_in import Fault
 from tests.world import open_world
 
 IGNORED = {"ok": True, "action": "ignored"}
@@ -443,3 +446,44 @@ async def test_no_phone_number_is_in_any_event(desk: Desk) -> None:
     assert APPROVERS
     everything = json.dumps([await desk.world.rows(OUTBOX), await desk.world.rows(CARD_REQUESTS), await desk.world.rows(TRACKERS)])
     assert all(identity not in everything for identity in (ONE, TWO, USER))
+
+
+async def test_the_reply_rings_after_the_webhook_is_answered(desk: Desk) -> None:
+    waiting = await desk.asked()
+    raw, headers = desk.stand_in.tap(TWO, f"approve:{waiting.code}")
+    before = len(desk.stand_in.received(TWO))
+    rung_when_answered: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": raw, "more_body": False}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            rung_when_answered.append(len(desk.stand_in.received(TWO)) - before)
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "path": META,
+        "raw_path": META.encode(),
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }
+    transport = desk.world.http._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    await transport.app(scope, receive, send)
+    assert rung_when_answered == [0]
+    assert desk.stand_in.received(TWO)[-1].text == f"#{waiting.code} is approved. Limit: $500.00"
+
+
+async def test_a_reply_that_the_provider_does_not_take_waits_for_the_timer_and_costs_no_decision(desk: Desk) -> None:
+    waiting = await desk.asked()
+    desk.stand_in.plan(ONE, Fault(code=131000))
+    assert (await desk.says(f"y {waiting.code}"))["action"] == "approved"
+    (reply,) = [plain(item) for item in await desk.world.rows(NOTIFICATIONS) if item["relatedEntityId"]["S"] == waiting.request_id]
+    assert (reply["deliveryStatus"], "nextAttemptAt" in reply) == ("failed", True)
+    desk.world.clock.pass_time(seconds=61)
+    await deliver_due(desk.world.services)
+    assert (await row(desk.world, NOTIFICATIONS, reply["notificationId"]))["deliveryStatus"] == "sent"

@@ -12,11 +12,12 @@ import pytest
 from tazco.card_requests.commands import RequestCard, request_card
 from tazco.cards.store import CARDS
 from tazco.kernel.ids import CorrelationId, EcosystemId, Subject
+from tazco.notifications.store import INBOUND_MESSAGES
 from tazco.platform.caller import Caller, Origin
 from tazco.trackers.model import ALPHABET, CODE_BYTES, code_from
 from tazco.trackers.store import TRACKERS
 from tests.approvals.desk import DEFAULTS, ONE, TWO, Desk, Waiting, open_desk
-from tests.contract.seeds import seed_user, with_policy
+from tests.contract.seeds import events, seed_user, with_policy
 from tests.platform.faults import COMMIT, Faulty
 from tests.stage import Stage
 from tests.world import Person
@@ -124,6 +125,19 @@ async def test_two_hundred_requests_at_once_have_two_hundred_codes_and_each_appr
     assert {outcome["action"] for outcome in outcomes} == {"approved"}
     granted = {item["ecosystemId"]["S"]: item["requestId"]["S"] for item in await desk.world.rows(CARDS)}
     assert [granted[owner] for owner in crowd] == [each.request_id for each in waiting]
+
+
+async def test_a_cleanup_counts_a_tracker_once_and_leaves_no_code_behind(desk: Desk) -> None:
+    waiting = await desk.asked()
+    await desk.says(f"y {waiting.code}")
+    trackers = [item for item in await desk.world.rows(TRACKERS) if not item["requestId"]["S"].startswith("code#")]
+    messages, operator = len(await desk.world.rows(INBOUND_MESSAGES)), await desk.world.operator()
+    token = (await operator.post("/v1/admin/cleanup", key="")).body["confirmationToken"]
+    assert (await operator.post("/v1/admin/cleanup", {"confirmationToken": token}, key="")).status == 200
+    (event,) = await events(desk.world, "cleanup", "system")
+    counts = event["payload"]["deletedCounts"]
+    assert (counts["approvalTrackers"], counts["inboundMessages"]) == (len(trackers), messages)
+    assert (await desk.world.rows(TRACKERS), await desk.world.rows(INBOUND_MESSAGES)) == ([], [])
 
 
 async def _somebody(desk: Desk) -> str:

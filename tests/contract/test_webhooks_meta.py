@@ -10,7 +10,8 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from tazco.notifications.model import DeliveryStatus, Notification
+from tazco.kernel.ids import EcosystemId
+from tazco.notifications.model import DeliveryStatus, Kind, Notification
 from tazco.notifications.store import INBOUND_MESSAGES, NOTIFICATIONS
 from tests.approvals.desk import DEFAULTS, META, ONE, TWO, Desk, open_desk
 from tests.contract.seeds import plain, row, seed, with_policy
@@ -256,7 +257,7 @@ async def test_hostile_ids_and_senders_never_give_anything_but_200(desk: Desk) -
     values: list[Any] = ["x" * 5_000, "\ud800", "\x00", "", None, 5, [], {}, "a#b%23c", "\U0001f600"]
     messages = [{**said("y 00000000", "id"), key: value} for key in ("id", "from", "from_user_id", "text") for value in values]
     with capture_logs() as lines:
-        reply = await desk.hear(desk.stand_in.posted({"messages": messages}) if False else _posted(messages))
+        reply = await desk.hear(_posted(messages))
     assert (reply.status, len(reply.body["results"])) == (200, len(messages))
     assert [line for line in lines if line["log_level"] == "error"] == []
 
@@ -273,10 +274,10 @@ async def test_statuses_reach_their_notification_by_reference_and_answer_nothing
     for number, reference in enumerate(("told-1", None)):
         sent = Notification(
             notification_id=f"told-{number + 1}",
-            notification_type="approval_reply",  # type: ignore[arg-type]  # its text, as the table has it
+            notification_type=Kind.REPLY,
             related_entity_type="cardRequest",
             related_entity_id="r",
-            ecosystem_id="e",  # type: ignore[arg-type]  # any will do
+            ecosystem_id=EcosystemId("e"),
             recipient_name="Desk 1",
             recipient_phone=ONE,
             content="{}",
@@ -286,16 +287,12 @@ async def test_statuses_reach_their_notification_by_reference_and_answer_nothing
             created_at=now,
             version=1,
         )
-        await seed(desk.world, NOTIFICATIONS, **_text_of(sent))
+        await seed(desk.world, NOTIFICATIONS, **plain(NOTIFICATIONS.item(sent)))
         status = {"id": f"wamid.sent.{number}", "status": "delivered", "timestamp": "1933221229"}
         status |= {"biz_opaque_callback_data": reference} if reference else {}
         reply = await desk.hear(desk.stand_in.posted({"statuses": [status]}))
         assert (reply.status, reply.body) == (200, {"ok": True, "results": []})
         assert (await row(desk.world, NOTIFICATIONS, f"told-{number + 1}"))["deliveryStatus"] == "delivered"
-
-
-def _text_of(sent: Notification) -> dict[str, Any]:
-    return plain(NOTIFICATIONS.item(sent))
 
 
 async def test_a_status_of_nothing_of_ours_is_no_failure(desk: Desk) -> None:
@@ -306,7 +303,7 @@ async def test_a_status_of_nothing_of_ours_is_no_failure(desk: Desk) -> None:
 
 
 async def test_a_webhook_without_a_configured_secret_is_503(stage: Stage) -> None:
-    missing = {"whatsapp_meta_app_secrets": (), "whatsapp_meta_verify_token": None}
+    missing: dict[str, Any] = {"whatsapp_meta_app_secrets": (), "whatsapp_meta_verify_token": None}
     async with open_world(stage) as world:
         world.set_parameter("whatsapp/notificationsEnabled", "false")
         async with open_world(stage, **missing) as silent:

@@ -1,12 +1,12 @@
 """The webhook of WPPConnect, §6.5: its secret, its two shapes, its odd senders, its health."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from tazco.platform.logs import HIDDEN, redact, scrubbed
@@ -193,8 +193,7 @@ async def test_health_is_always_200(desk: Desk) -> None:
     assert (reply.status, set(reply.body), reply.body["status"]) == (200, {"status", "timestamp", "whatsapp"}, "ok")
     assert (set(reply.body["whatsapp"]), reply.body["whatsapp"]["session"]) == ({"connected", "session"}, ACCOUNT.wpp_session)
     assert isinstance(reply.body["whatsapp"]["connected"], bool)
-    assert len(reply.body["timestamp"]) == len("2031-04-05T06:07:08.090Z")
-    assert TIMESTAMP
+    assert re.fullmatch(TIMESTAMP, reply.body["timestamp"])
 
 
 async def test_with_another_provider_wppconnect_is_not_connected(stage: Stage) -> None:
@@ -211,7 +210,3 @@ async def test_a_large_body_is_read_up_to_the_webhooks_own_limit(desk: Desk) -> 
     assert (await post(desk, media)).status == 200
     reply = await post(desk, b'{"event":"' + b"x" * desk.world.settings.webhook_max_body_bytes + b'"}')
     assert (reply.status, reply.code) == (413, "PAYLOAD_TOO_LARGE")
-
-
-def test_the_secret_of_the_stand_in_is_one_that_a_path_can_hold() -> None:
-    assert SecretStr(SECRET).get_secret_value() == quote(SECRET)

@@ -43,7 +43,10 @@ def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
 
 def test_the_help_names_every_command(tmp_path: Path) -> None:
     said = tazco(tmp_path, "--help").stdout
-    assert all(name in said for name in ("dev", "serve", "provision", "token", "doctor", "replay", "config"))
+    assert all(
+        name in said
+        for name in ("dev", "serve", "relay", "worker", "provision", "token", "doctor", "replay", "events", "queues", "config")
+    )
 
 
 def test_a_token_stands_alone_on_standard_output(tmp_path: Path, stage: Stage, reader: str) -> None:

@@ -25,8 +25,9 @@ def url(stage: Stage, name: str) -> str:
 
 def put(stage: Stage, name: str, *bodies: str) -> None:
     """Messages into a queue."""
-    for body in bodies:
-        stage.clients.sqs.send_message(QueueUrl=url(stage, name), MessageBody=body)
+    for start in range(0, len(bodies), 10):
+        entries: Any = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(bodies[start : start + 10])]
+        assert not stage.clients.sqs.send_message_batch(QueueUrl=url(stage, name), Entries=entries).get("Failed")
 
 
 def taken(stage: Stage, name: str) -> list[str]:
@@ -102,12 +103,12 @@ def test_dead_letters_go_back_to_their_queue_however_it_is_named(
     tmp_path: Path, stage: Stage, names: tuple[str, str, str], given: str
 ) -> None:
     queue, dead, _ = names
-    bodies = [f"{number:02}" for number in range(23)]
+    bodies = [f"{number:02}" for number in range(63)]
     put(stage, dead, *bodies)
     name = {"short": FIRST.queue, "long": queue, "dead": dead}[given]
     ran = tazco(tmp_path, "queues", "redrive", name, environment=stage.environment)
     assert ran.returncode == 0, ran.stderr
-    assert f"23 of 23 dead letters went back to {queue}" in ran.stdout
+    assert f"63 of 63 dead letters went back to {queue}" in ran.stdout
     assert (taken(stage, dead), taken(stage, queue)) == ([], bodies)
 
 

@@ -27,7 +27,7 @@ class FussyBus:
 
     def __init__(self) -> None:
         self.refuses: defaultdict[str, int] = defaultdict(int)
-        self.down = 0
+        self.down = self.down_afterwards = 0
         self.calls: list[list[str]] = []
 
     async def __call__(self, call: Call, *rest: Any) -> Reply:
@@ -42,6 +42,7 @@ class FussyBus:
         entries = [{"ErrorCode": "ThrottlingException"} if self.refuses[each] > 0 else {"EventId": each} for each in ids]
         for each in ids:
             self.refuses[each] -= 1
+        self.down = self.down_afterwards
         return Reply(200, {}, json.dumps({"FailedEntryCount": 0, "Entries": entries}).encode())
 
     @property
@@ -134,6 +135,13 @@ async def test_a_bus_that_is_away_for_a_moment_is_waited_for(world: World, fussy
     fussy.down = 5
     outcome, _ = await replayed(world)
     assert (outcome.sent, outcome.stopped, fussy.offered) == (2, None, ["a-1", "a-2"])
+
+
+async def test_only_outages_in_a_row_end_it(world: World, fussy: FussyBus) -> None:
+    await sent(world, "a", 9, 8, 7)
+    fussy.down = fussy.down_afterwards = 5
+    outcome, _ = await replayed(world)
+    assert (outcome.sent, outcome.stopped) == (3, None)
 
 
 async def test_a_bus_that_stays_away_ends_it_and_says_so(world: World, fussy: FussyBus) -> None:

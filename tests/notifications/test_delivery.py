@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -16,7 +16,7 @@ from tazco.notifications.model import DeliveryStatus, Kind
 from tazco.notifications.reactions import TIMERS
 from tazco.notifications.store import NOTIFICATIONS
 from tazco.platform.whatsapp.messages import SEND_SECONDS_MAX, Question, Template, Text, Verdict
-from tests.contract.seeds import amend, with_policy
+from tests.contract.seeds import amend, plain, with_policy
 from tests.notifications.messenger import PHONE, USER_ID, Desk, desk_in, refused, without_parameters
 from tests.stage import Stage
 from tests.world import World, open_world
@@ -190,10 +190,15 @@ async def test_an_approver_who_is_known_by_user_id_has_a_window_too(world: World
     assert isinstance(content, Question)
 
 
-async def test_where_the_provider_has_no_window_or_the_policy_no_template_it_has_a_free_form(world: World) -> None:
+async def test_where_the_provider_has_no_window_it_has_a_free_form(world: World) -> None:
     desk = await with_templates(world)
     desk.messenger.has_window = False
     await deliver(desk.services, await desk.put())
+    ((_, content, _),) = desk.messenger.sent
+    assert isinstance(content, Question)
+
+
+async def test_where_the_policy_has_no_template_it_has_a_free_form_and_hope(world: World) -> None:
     desk = await plain_desk(world)
     await deliver(desk.services, await desk.put())
     ((_, content, _),) = desk.messenger.sent
@@ -312,27 +317,40 @@ async def test_one_that_cannot_be_sent_never_stops_the_rest(world: World) -> Non
     assert [entry["event"] for entry in logs] == ["notification.undelivered"]
 
 
-async def test_a_run_sends_so_many_the_longest_waiting_first_and_a_few_at_a_time(world: World) -> None:
+async def test_a_run_sends_so_many_and_those_first_that_have_waited_longest(world: World) -> None:
     desk = await plain_desk(world)
-    ids = [await desk.put(Kind.PAYMENT) for _ in range(DUE_MAX + 1)]
-    longest = ids[50]
-    now: datetime = desk.services.clock()
-    await amend(world, NOTIFICATIONS, (longest,), nextAttemptAt=to_text(now - timedelta(hours=1)))
-    at_once = most = 0
-
-    async def counted(_: str, __: str) -> None:
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
-        await asyncio.sleep(0)
-        at_once -= 1
-
-    desk.messenger.meanwhile = counted
+    for _ in range(DUE_MAX + 1):
+        await desk.put(Kind.PAYMENT)
+    rows = [plain(item) for item in await world.rows(NOTIFICATIONS)]
+    newest = next(each["notificationId"] for each in rows if each["pendingShard"] == "pending#0")
+    world.clock.pass_time(seconds=1)
+    await amend(world, NOTIFICATIONS, (newest,), nextAttemptAt=to_text(desk.services.clock()))
     assert await deliver_due(desk.services) == DUE_MAX
-    assert desk.messenger.sent[0][2] == longest
+    assert newest not in {reference for _, _, reference in desk.messenger.sent}
     assert len(desk.messenger.sent) == DUE_MAX
-    assert 1 < most <= SENDS_AT_ONCE
     assert await deliver_due(desk.services) == 1
+    assert await desk.status(newest) is DeliveryStatus.SENT
+
+
+async def test_a_run_sends_a_few_at_a_time(world: World) -> None:
+    desk = await plain_desk(world)
+    ids = [await desk.put(Kind.PAYMENT) for _ in range(2 * SENDS_AT_ONCE)]
+    go_on = asyncio.Event()
+
+    async def held(_: str, __: str) -> None:
+        await go_on.wait()
+
+    desk.messenger.meanwhile = held
+    run = asyncio.create_task(deliver_due(desk.services))
+    async with asyncio.timeout(10):
+        while len(desk.messenger.sent) < SENDS_AT_ONCE:
+            await asyncio.sleep(0)
+        for each in ids * 2:  # time enough for the others to be on their way too, if they were let
+            await desk.status(each)
+    assert len(desk.messenger.sent) == SENDS_AT_ONCE
+    go_on.set()
+    assert await run == len(ids)
+    assert len(desk.messenger.sent) == len(ids)
 
 
 def test_the_timer_looks_every_fifteen_seconds() -> None:

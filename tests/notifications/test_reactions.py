@@ -19,7 +19,8 @@ from tazco.platform.localisation import instant_text
 from tazco.platform.reactions import Envelope
 from tazco.platform.whatsapp.messages import Question, Recipient, Text, Verdict
 from tazco.trackers.store import TRACKERS
-from tests.contract.seeds import row, with_policy
+from tazco.users.store import USERS
+from tests.contract.seeds import amend, row, with_policy
 from tests.notifications.messenger import PHONE, SECOND_PHONE, TWO_APPROVERS, USER_ID, Desk, desk_in, refused
 from tests.platform.test_row_sizes import WRITE_UNIT_BYTES, size_of
 from tests.world import Person, World
@@ -79,6 +80,24 @@ async def test_a_request_that_was_decided_before_its_event_came_is_not_asked_abo
     assert (await desk.all(), desk.messenger.sent) == ([], [])
 
 
+async def test_a_decided_request_is_not_asked_about_even_if_its_code_was_left_open(world: World) -> None:
+    desk = await desk_in(world)
+    _, request_id, event = await asked(desk)
+    operator = await world.operator()
+    assert (await operator.post(f"/v1/admin/card-requests/{request_id}/reject", {"reason": "no"})).status == 200
+    await amend(world, TRACKERS, (request_id,), status="pending")
+    await ask_approvers(desk.services, event)
+    assert (await desk.all(), desk.messenger.sent) == ([], [])
+
+
+async def test_a_pending_request_whose_code_was_closed_is_not_asked_about(world: World) -> None:
+    desk = await desk_in(world)
+    _, request_id, event = await asked(desk)
+    await amend(world, TRACKERS, (request_id,), status="expired")
+    await ask_approvers(desk.services, event)
+    assert (await desk.all(), desk.messenger.sent) == ([], [])
+
+
 async def test_a_code_whose_time_is_up_is_not_asked_about(world: World) -> None:
     desk = await desk_in(world)
     _, _, event = await asked(desk)
@@ -119,6 +138,15 @@ async def test_an_approver_who_joined_between_two_deliveries_is_told_and_nobody_
     await ask_approvers(desk.services, event)
     assert [each.recipient_name for each in await desk.about(request_id)] == ["Desk 1", "Desk 3"]
     assert [recipient.phone for recipient, _, _ in desk.messenger.sent] == [PHONE, SECOND_PHONE]
+
+
+async def test_a_customers_name_stays_on_its_line(world: World) -> None:
+    desk = await desk_in(world)
+    ada, request_id, event = await asked(desk)
+    await amend(world, USERS, (ada.ecosystem_id,), email="a@example.com\nScore: 990")
+    await ask_approvers(desk.services, event)
+    (told,) = await desk.about(request_id)
+    assert json.loads(told.content)["customer"] == "a@example.com Score: 990"
 
 
 async def paid(desk: Desk) -> Envelope:

@@ -11,9 +11,12 @@ from tazco.notifications.commands import deliver, deliver_due, take_status
 from tazco.notifications.model import DeliveryStatus
 from tazco.platform.whatsapp.incoming import StatusUpdate
 from tazco.platform.whatsapp.messages import Question, Template
+from tazco.platform.wire import Reply
 from tests.contract.seeds import with_policy
 from tests.notifications.messenger import PHONE, Desk, desk_in, without_parameters
-from tests.world import World
+from tests.platform.faults import Faulty
+from tests.stage import Stage
+from tests.world import World, open_world
 
 ONLY_TEMPLATES = 131047
 LATER = 131000
@@ -59,6 +62,19 @@ async def test_a_status_finds_its_notification_by_the_providers_id_too(world: Wo
     told, message_id = await sent(desk)
     await take_status(desk.services, word("delivered", message_id, reference))
     assert await desk.status(told) is DeliveryStatus.DELIVERED
+
+
+async def test_an_index_that_is_behind_moves_no_other_notification(stage: Stage) -> None:
+    faulty = Faulty()
+    async with open_world(stage, transport=faulty) as world:
+        desk = await plain_desk(world)
+        told, message_id = await sent(desk)
+        named = {"notificationId": {"S": told}, "providerMessageId": {"S": "wamid.before"}}
+        faulty.strike("Query", Reply(200, {}, json.dumps({"Items": [named], "Count": 1}).encode()))
+        await take_status(desk.services, word("read", "wamid.before"))
+        assert await desk.status(told) is DeliveryStatus.SENT
+        await take_status(desk.services, word("read", message_id))
+        assert await desk.status(told) is DeliveryStatus.READ
 
 
 @pytest.mark.parametrize("reference", [None, "unknown"])

@@ -12,7 +12,7 @@ from tazco.platform.aws import Aws
 from tazco.platform.messaging import Subscription, dead_letter_name, queue_name
 from tazco.platform.provision_messaging import RuleResource, dead_letter_queues, queues
 from tazco.platform.queues import Queue
-from tazco.platform.resources import settle
+from tazco.platform.resources import Resource, settle
 from tests.stage import Stage
 
 TYPES = ("card.requested", "transaction.payment")
@@ -61,8 +61,9 @@ def subscribe(stage: Stage, aws: Aws) -> Subscribed:
     """Provision a subscription that nobody else has."""
     subscription = Subscription(f"own-{uuid.uuid4().hex[:8]}", TYPES)
     names, clients = stage.names, stage.clients
-    rule = RuleResource(clients.events, clients.sqs, names, subscription)
-    for resource in (*dead_letter_queues(clients.sqs, names, [subscription]), *queues(clients.sqs, names, [subscription]), rule):
+    made = (*dead_letter_queues(clients.sqs, names, [subscription]), *queues(clients.sqs, names, [subscription]))
+    resources: list[Resource] = [*made, RuleResource(clients.events, clients.sqs, names, subscription)]
+    for resource in resources:
         settle(resource)
     return Subscribed(
         stage=stage,

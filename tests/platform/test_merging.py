@@ -1,14 +1,19 @@
 """One list out of many shards: every row once, in order, whatever the index still says."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any
 
 import pytest
 
 from tazco.local.embedded import EmbeddedCloud
+from tazco.platform.aws import Call, over_the_wire
 from tazco.platform.merging import Merged, Position
 from tazco.platform.outbox import OUTBOX, PENDING_EVENTS, OutboxRow
 from tazco.platform.tables import EntriesOf, Range
+from tazco.platform.wire import Reply
 from tazco.slices import SUBSCRIPTIONS, TABLES
 from tests.platform.faults import Faulty
 from tests.stage import Stage, new_stage
@@ -60,9 +65,11 @@ def listing(*, newest_first: bool = False, hidden: Sequence[str] = ()) -> Merged
 
 @pytest.fixture(scope="module")
 async def order(world: World) -> list[str]:
-    """Sixty events over sixteen shards, five at a time in the same instant, ids against the grain of the shards."""
-    rows = [row_of(number, shard=(number * 7) % SHARDS, second=number // 5) for number in range(60)]
-    for row in rows:
+    """Sixty events, five at a time in the same instant, of which three are in one shard; put in the reverse of their order."""
+    rows = [
+        row_of(number, shard=number // 5 if number % 5 < 3 else number * 7 % SHARDS, second=number // 5) for number in range(60)
+    ]
+    for row in reversed(rows):
         assert await world.services.database.write(OUTBOX, row, condition="attribute_not_exists(#p)")
     return [row.event_id for row in rows]
 
@@ -87,6 +94,25 @@ async def test_every_row_comes_once_in_order_and_only_the_last_page_is_short(
     assert [each for page in found for each in page] == (order[::-1] if newest_first else order)
     assert {len(page) for page in found[:-1]} <= {size}
     assert found[-1], "a page promised more, and there was none"
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_an_index_may_name_rows_of_one_instant_in_any_order(
+    stage: Stage, order: list[str], size: int, *, newest_first: bool
+) -> None:
+    async def ties_turned(call: Call, *rest: Any) -> Reply:
+        reply = await over_the_wire(call, *rest)
+        if call.operation != "Query":
+            return reply
+        body = json.loads(reply.body)
+        ties = [list(tied) for _, tied in groupby(body["Items"], key=lambda item: item["createdAt"]["S"])]
+        body["Items"] = [item for tied in ties for item in reversed(tied)]
+        return Reply(reply.status, reply.headers, json.dumps(body).encode())
+
+    async with open_world(stage, transport=ties_turned) as world:
+        found = await pages(world, listing(newest_first=newest_first), size)
+    assert [each for page in found for each in page] == (order[::-1] if newest_first else order)
 
 
 @pytest.mark.parametrize("size", [1, 4, 20])

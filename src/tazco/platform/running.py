@@ -1,17 +1,19 @@
 """How a process that is no web server runs: until it is told to stop, or until whoever started it is gone."""
 
 import asyncio
+import os
 import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
 from tazco.kernel.errors import Unavailable, VersionConflict
 from tazco.platform.http.errors import as_refusal
 
+PIPE_BYTES: Final = 4096
 T = TypeVar("T")
 
 log = structlog.get_logger()
@@ -29,10 +31,19 @@ async def run_until_told(run: Callable[[asyncio.Event], Awaitable[None]], *, wit
 
 
 def _end_with_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Our standard input ends when whoever started us is gone."""
-    sys.stdin.buffer.read()
+    wait_for_parent_to_end()
     if not loop.is_closed():
         loop.call_soon_threadsafe(stop.set)
+
+
+def wait_for_parent_to_end() -> None:
+    """Our standard input ends when whoever started us is gone.
+
+    Read past `sys.stdin`: a thread that waits in it holds a lock that the interpreter wants when it ends.
+    """
+    descriptor = sys.stdin.fileno()
+    while os.read(descriptor, PIPE_BYTES):
+        pass
 
 
 async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
