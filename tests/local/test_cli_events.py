@@ -198,7 +198,7 @@ async def test_events_that_wait_are_listed_oldest_first(tmp_path: Path, stage: S
     assert next(line for line in ran.stdout.splitlines() if early in line).split()[1:4] == [
         "card.suspended",
         f"card/card-{early}",
-        "1",
+        "#1",
     ]
     assert ran.stdout.index(early) < ran.stdout.index(late)
     assert "Throttled" in ran.stdout

@@ -46,6 +46,7 @@ class Recorder:
 
     provider: str = "meta"
     has_window: bool = True
+    send_seconds: float = 10.0
     planned: list[BaseException | None] = field(default_factory=list)
     sent: list[tuple[Recipient, Content, str]] = field(default_factory=list)
     meanwhile: Callable[[str, str], Awaitable[None]] | None = None

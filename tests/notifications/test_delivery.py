@@ -11,11 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from tazco.kernel.clock import to_text
-from tazco.notifications.commands import CLAIM_LENGTH, DUE_MAX, SENDS_AT_ONCE, claim, deliver, deliver_due
+from tazco.notifications.commands import DUE_MAX, SENDS_AT_ONCE, claim, deliver, deliver_due
 from tazco.notifications.model import DeliveryStatus, Kind
 from tazco.notifications.reactions import TIMERS
 from tazco.notifications.store import NOTIFICATIONS
-from tazco.platform.whatsapp.messages import SEND_SECONDS_MAX, Question, Template, Text, Verdict
+from tazco.platform.whatsapp.messages import Question, Template, Text, Verdict
 from tests.contract.seeds import amend, plain, with_policy
 from tests.notifications.messenger import PHONE, USER_ID, Desk, desk_in, refused, without_parameters
 from tests.stage import Stage
@@ -220,16 +220,27 @@ async def test_of_many_who_want_to_send_it_one_does(world: World, stage: Stage) 
 async def test_a_claim_keeps_others_off_until_it_has_run_out(world: World) -> None:
     desk = await plain_desk(world)
     told = await desk.put()
-    assert await desk.run(partial(claim, told)) is not None
-    assert await desk.run(partial(claim, told)) is None
+    length = timedelta(seconds=desk.messenger.send_seconds)
+    assert await desk.run(partial(claim, told, length)) is not None
+    assert await desk.run(partial(claim, told, length)) is None
     assert await deliver_due(desk.services) == 0
-    world.clock.pass_time(seconds=60)
+    world.clock.pass_time(seconds=10)
     assert await deliver_due(desk.services) == 1
     assert await desk.status(told) is DeliveryStatus.SENT
 
 
-def test_a_claim_outlasts_the_longest_send() -> None:
-    assert timedelta(seconds=SEND_SECONDS_MAX) < CLAIM_LENGTH
+async def test_a_claim_outlasts_the_longest_send(world: World) -> None:
+    desk = await plain_desk(world)
+    told = await desk.put()
+
+    async def while_it_is_sent(reference: str, _: str) -> None:
+        until = (await desk.read(reference)).next_attempt_at
+        assert until is not None
+        assert until - world.clock() > timedelta(seconds=desk.messenger.send_seconds)
+
+    desk.messenger.meanwhile = while_it_is_sent
+    await deliver(desk.services, told)
+    assert await desk.status(told) is DeliveryStatus.SENT
 
 
 async def test_what_was_sent_by_a_process_that_died_is_sent_again_when_its_claim_has_run_out(world: World) -> None:
@@ -353,7 +364,5 @@ async def test_a_run_sends_a_few_at_a_time(world: World) -> None:
     assert len(desk.messenger.sent) == len(ids)
 
 
-def test_the_timer_looks_every_fifteen_seconds() -> None:
-    assert [(timer.name, timer.every, timer.run) for timer in TIMERS] == [
-        ("notification-retry", timedelta(seconds=15), deliver_due)
-    ]
+def test_the_timer_looks_every_five_seconds() -> None:
+    assert [(timer.name, timer.every, timer.run) for timer in TIMERS] == [("notification-retry", timedelta(seconds=5), deliver_due)]

@@ -15,7 +15,7 @@ from tazco.platform.commands import nobody
 from tazco.platform.relaying import Relay
 from tazco.platform.wire import Reply
 from tests.platform.faults import error
-from tests.platform.relay_rig import Rig, stream
+from tests.platform.relay_rig import Everything, Rig, stream
 from tests.world import open_world
 
 DOWN: list[str | Reply] = [error(400, "AccessDeniedException")]
@@ -54,6 +54,7 @@ def open_logs(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_purchase_is_on_the_bus_right_after_its_commit_without_a_look(rig: Rig) -> None:
     async with open_world(rig.stage, transport=rig.seam) as world, relaying.relaying(world.services) as relay:
         await until(lambda: len(relay.shards.held) == 16)
+        rig.seam.hidden = Everything()
         ada, card = await world.cardholder()
         assert (await ada.buy(card, 10)).status == 201
         await until(lambda: rig.seam.order(card) == [1, 2])
@@ -135,6 +136,13 @@ async def test_an_outage_is_told_once_at_its_beginning_and_once_at_its_end(rig: 
     assert rig.seam.order("card-1") == [1, 2, 3]
     kept = [await rig.read(row) for row in rows]
     assert all(row is not None and row.retry_count == 0 for row in kept)
+
+
+async def test_a_relay_that_starts_before_its_database_begins_as_soon_as_it_can(rig: Rig) -> None:
+    rig.seam.lose["BatchGetItem"] = ["lost before"] * 8
+    await rig.write(*stream("card-1", 1, rig.services))
+    async with running(rig):
+        await until(lambda: all_left(rig))
 
 
 class Longest(random.Random):

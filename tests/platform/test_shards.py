@@ -9,7 +9,7 @@ from tazco.cleanup.commands import KEPT_STREAMS
 from tazco.platform.aws import AwsUnreachable
 from tazco.platform.leases import LEASES
 from tazco.platform.outbox import SHARDS
-from tazco.platform.shards import ALL_KEYS, Shards
+from tazco.platform.shards import ALL_KEYS, SHARD_KEYS, Shards
 from tests.platform.relay_rig import Rig
 
 
@@ -140,6 +140,19 @@ async def test_more_relays_than_shards_leave_one_without_work(rig: Rig) -> None:
     members = [member(rig, f"relay {number}") for number in range(17)]
     await settle(*members, rounds=3)
     assert sorted(counts(*members)) == [0, *[1] * 16]
+
+
+async def test_a_lease_that_moved_on_since_it_was_read_is_not_taken(rig: Rig) -> None:
+    ada, bob = member(rig, "ada"), member(rig, "bob")
+    await ada.settle()
+    key = SHARD_KEYS["pending#3"]
+    assert not await bob._take(key, {key: 1}), "renewed"
+    await ada.leave()
+    await ada.settle()
+    await ada.leave()
+    assert not await bob._take(key, {key: 1}), "free again, but under another fence"
+    assert await bob._take(key, {key: 2})
+    assert bob.fence("pending#3") == 3
 
 
 async def test_a_lost_answer_is_no_lost_lease(rig: Rig) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tazco import __version__
-from tazco.cli import events, events_again, histories, people, processes, queues, resources
+from tazco.cli import events_again, events_seen, histories, people, processes, queues, resources
 from tazco.local.terminal import out
 
 cli = typer.Typer(
@@ -18,8 +18,8 @@ cli = typer.Typer(
 )
 for group in (processes, resources, people, histories):
     cli.add_typer(group.commands)
-events.events.add_typer(events_again.commands)
-cli.add_typer(events.events, name="events")
+events_seen.events.add_typer(events_again.commands)
+cli.add_typer(events_seen.events, name="events")
 cli.add_typer(queues.queues, name="queues")
 cli.add_typer(resources.config, name="config")
 

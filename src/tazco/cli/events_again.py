@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from tazco.cli.events import OfAggregate, OfType, known_type, reached
+from tazco.cli.events_seen import OfAggregate, OfType, known_type, reached
 from tazco.cli.options import Json, adopted
 from tazco.local.terminal import EXIT_AMISS, confirmed, err, fail, failures_explained, out, print_json, print_table, progress
 

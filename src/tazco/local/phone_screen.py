@@ -20,6 +20,7 @@ NIGHT: Final = "#0b141a"
 BAR: Final = "#202c33"
 INCOMING: Final = "#202c33"
 OWN: Final = "#005c4b"
+PALE: Final = "#a9c7bf"
 LINE: Final = "#2f3d45"
 INK: Final = "#e9edef"
 FAINT: Final = "#8696a0"
@@ -81,10 +82,10 @@ class Painter:
         holder = f"{name} · {spoken(address)}" if name else spoken(address)
         if not self.coloured:
             return [Text(f"Tazco on the phone of {holder}"), Text()]
-        first = Text.assemble(("  ‹  ", f"{INK}"), (" T ", f"bold {INK} on {GREEN}"), ("  Tazco ", f"bold {INK}"), ("✔", GREEN))
+        first = Text.assemble(("  ←  ", INK), (" T ", f"bold {INK} on {GREEN}"), ("  Tazco ", f"bold {INK}"), ("✔", GREEN))
         second = Text.assemble(("           business account", FAINT))
         bars = [self._bar(Text(f"  {holder}", FAINT)), self._bar(first), self._bar(second)]
-        return [*bars, Text("▀" * self.width, Style(color=BAR, bgcolor=NIGHT))]
+        return [*bars, Text.assemble(("▀" * self.width, Style(color=BAR, bgcolor=NIGHT)))]
 
     def thread(self, thread: Sequence[Bubble]) -> list[Text]:
         """All bubbles, oldest first, with the day between them where it changes."""
@@ -102,6 +103,14 @@ class Painter:
     def placed(self, rows: Sequence[Text]) -> list[Text]:
         """Rows of exactly the phone's width."""
         return [self._bar(row, NIGHT) if self.coloured else row for row in rows]
+
+    def line(self, typed: str, hint: str, notice: str) -> list[Text]:
+        """The line to write on, with its cursor, and below it what can be done or what went wrong."""
+        room = self.width - 8
+        shown = typed if cell_len(typed) < room else "…" + typed[-(room - 2) :]
+        write = Text.assemble("  ", (f" {shown}", INK), ("█", GREEN)) if typed else Text.assemble("  ", ("█", GREEN), (" Message", FAINT))
+        below = Text(f"  {notice}", RED) if notice else Text(f"  {hint}", FAINT)
+        return [Text.assemble(("▄" * self.width, Style(color=BAR, bgcolor=NIGHT))), self._bar(write), self._bar(below)]
 
     def _bubble(self, bubble: Bubble, by_id: Mapping[str, Bubble], buttons: Mapping[tuple[str, str], Numbered]) -> Iterable[Text]:
         own = bubble.sender is Sender.HOLDER
@@ -142,7 +151,7 @@ class Painter:
             return []
         line = set_cell_size(quoted.text.splitlines()[0], min(cell_len(quoted.text.splitlines()[0]), inner_max - 2))
         bar = "▎" if self.coloured else "│"
-        return [Text.assemble((f"{bar} Tazco", f"bold {BLUE}")), Text.assemble((f"{bar} ", BLUE), (line, FAINT))]
+        return [Text.assemble((f"{bar} Tazco", f"bold {BLUE}")), Text.assemble((f"{bar} ", BLUE), (line, PALE))]
 
     def _wrapped(self, text: Text, width: int) -> list[Text]:
         return list(text.wrap(self.console, width)) or [Text()]

@@ -36,8 +36,8 @@ log = structlog.get_logger()
 
 SYSTEM: Final = Caller(subject=Subject("system"))
 NOBODY: Final = EcosystemId("system")
-CLAIM_LENGTH: Final = timedelta(seconds=60)
-"""Longer than any send takes, its quick retries included."""
+CLAIM_MARGIN: Final = timedelta(seconds=3)
+"""How much longer a claim is than a send takes at most."""
 
 DUE_MAX: Final = 100
 SENDS_AT_ONCE: Final = 5
@@ -112,7 +112,7 @@ def _template(name: str | None, policy: Policy, gaps: Mapping[str, str], payload
     return Template(name, policy.template_language, tuple(gaps.values()), payloads) if name else None
 
 
-async def claim(notification_id: str, work: Work) -> Notification | None:
+async def claim(notification_id: str, length: timedelta, work: Work) -> Notification | None:
     """Take a due notification for sending, so that nobody else does meanwhile; None if there is nothing to send.
 
     While messages are switched off it stays as it is.
@@ -120,7 +120,7 @@ async def claim(notification_id: str, work: Work) -> Notification | None:
     (found,) = await work.read(notification(notification_id))
     if found is None or not work.policy.notifications_enabled or not found.due(work.now):
         return None
-    claimed = found.claimed(work.now + CLAIM_LENGTH)
+    claimed = found.claimed(work.now + length)
     work.change(NOTIFICATIONS, found, claimed)
     return claimed
 
@@ -151,8 +151,10 @@ async def record_attempt(claimed: Notification, attempt: Attempt, work: Work) ->
     assert attempt.failure is not None, "an attempt is accepted or fails"
     if found.next_attempt_at != claimed.next_attempt_at:
         return None
+    _, template = forms_of(found, work.policy)
+    has_template = template is not None and not attempt.as_template
     tried = replace(found, as_template=attempt.as_template)
-    after = _judged(tried, attempt.failure.verdict, str(attempt.failure), work, has_template=False)
+    after = _judged(tried, attempt.failure.verdict, str(attempt.failure), work, has_template=has_template)
     work.change(NOTIFICATIONS, found, after)
     return after
 
@@ -237,43 +239,40 @@ async def deliver_due(services: Services) -> int:
 async def _deliver(services: Services, notification_id: str) -> None:
     if services.messenger is None:
         return
-    claimed = await _run(services, notification_id, partial(claim, notification_id))
+    length = timedelta(seconds=services.messenger.send_seconds) + CLAIM_MARGIN
+    claimed = await _run(services, notification_id, partial(claim, notification_id, length))
     if claimed is None:
         return
     attempt = await _attempted(services, services.messenger, claimed)
     recorded = await _run(services, notification_id, partial(record_attempt, claimed, attempt))
-    if recorded is not None:
-        _announce(services, recorded, attempt.failure.verdict if attempt.failure else None)
+    if recorded is None:
+        return
+    _announce(services, recorded, attempt.failure.verdict if attempt.failure else None)
+    if recorded.as_template and not attempt.as_template:
+        await _deliver(services, notification_id)
 
 
 async def _attempted(services: Services, messenger: Messenger, row: Notification) -> Attempt:
-    """Send it, and once more as a template where the provider says that nothing else arrives."""
     recipient = Recipient(phone=row.recipient_phone, user_id=row.recipient_user_id)
-    ended: Attempt | None = None
-    for content in await _forms_to_try(services, messenger, row):
-        attempt = partial(Attempt, provider=messenger.provider, as_template=isinstance(content, Template))
-        try:
-            return attempt(provider_message_id=await messenger.send(recipient, content, row.notification_id))
-        except SendFailed as failure:
-            ended = attempt(failure=failure)
-            if failure.verdict is not Verdict.AS_TEMPLATE:
-                break
-        except Exception as error:  # nobody knows whether it went out: counted as an attempt, or it would be sent for ever
-            log.exception("notification.unexpected", notification_id=row.notification_id)
-            ended = attempt(failure=SendFailed(Verdict.RETRY, "unexpected", type(error).__name__))
-            break
-    assert ended is not None, "there is at least one form to try"
-    return ended
+    content = await _form_to_send(services, messenger, row)
+    attempt = partial(Attempt, provider=messenger.provider, as_template=isinstance(content, Template))
+    try:
+        return attempt(provider_message_id=await messenger.send(recipient, content, row.notification_id))
+    except SendFailed as failure:
+        return attempt(failure=failure)
+    except Exception as error:  # nobody knows whether it went out: counted as an attempt, or it would be sent for ever
+        log.exception("notification.unexpected", notification_id=row.notification_id)
+        return attempt(failure=SendFailed(Verdict.RETRY, "unexpected", type(error).__name__))
 
 
-async def _forms_to_try(services: Services, messenger: Messenger, row: Notification) -> tuple[Content, ...]:
+async def _form_to_send(services: Services, messenger: Messenger, row: Notification) -> Content:
     free, template = forms_of(row, services.policies.current())
     if template is None or not messenger.has_window:
-        return (free,)
+        return free
     since = to_text(services.clock() - WINDOW)
     sender = row.recipient_phone or row.recipient_user_id or ""
     (heard,) = await services.database.read(messages_from(sender, since=since, rows_max=1))
-    return (free, template) if heard and not row.as_template else (template,)
+    return free if heard and not row.as_template else template
 
 
 async def _run(services: Services, lane: str, use_case: Callable[[Work], Awaitable[R]]) -> R:

@@ -21,7 +21,7 @@ from tazco.platform.work import Work
 from tazco.trackers.store import tracker
 from tazco.users.store import user
 
-RETRY_EVERY: Final = timedelta(seconds=15)
+RETRY_EVERY: Final = timedelta(seconds=5)
 R = TypeVar("R")
 
 

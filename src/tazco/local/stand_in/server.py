@@ -41,10 +41,10 @@ class _Server(uvicorn.Server):
 
 
 def application(stand_in: StandIn) -> Starlette:
-    """Both providers' paths, the control API, and readiness as our other processes have it."""
+    """Both providers' paths, the control API, and whether it is up."""
     app = Starlette(
         routes=[
-            Route("/health/readiness", _ready),
+            Route("/stand-in/health", _ready),
             *control.ROUTES,
             Route("/api/{session}/{secret:path}/generate-token", wppconnect.generate_token, methods=["POST"]),
             Route("/api/{session}/send-message", wppconnect.send_message, methods=["POST"]),

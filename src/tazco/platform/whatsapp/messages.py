@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
-
-SEND_SECONDS_MAX: Final = 50.0
-"""How long one `send` lasts at most, its own quick retries included: whoever waits longer may take the message over."""
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +72,14 @@ class SendFailed(Exception):
 
 
 class Messenger(Protocol):
-    """Carries messages by one provider. `has_window`: outside of 24 hours after the recipient's last message only templates arrive."""
+    """Carries messages by one provider. `has_window`: outside of 24 hours after the recipient's last message only templates arrive.
+
+    `send_seconds` is how long one `send` lasts at most, its own quick retries included: whoever waits longer may take the message over.
+    """
 
     provider: str
     has_window: bool
+    send_seconds: float
 
     async def send(self, recipient: Recipient, content: Content, reference: str) -> str:
         """Send one message; the provider's id for it. `reference` comes back with its statuses where the provider can do that.

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from tazco.platform.whatsapp.limits import QUESTION_CHARACTERS_MAX, TEXT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX, cut, usable_id
 from tazco.platform.whatsapp.messages import Content, Question, Recipient, SendFailed, Template, Text, Verdict
-from tazco.platform.whatsapp.outbound import Answer, Line
+from tazco.platform.whatsapp.outbound import CALL_SECONDS, Answer, Line
 from tazco.platform.whatsapp.verdicts import verdict_of
 
 BLANKS: Final = re.compile(r"[\t\n\r ]+")
@@ -25,6 +25,7 @@ class MetaMessenger:
     line: Line = field(default_factory=lambda: Line("Meta"))
     provider: str = field(default="meta", init=False)
     has_window: bool = field(default=True, init=False)
+    send_seconds: float = field(default=CALL_SECONDS, init=False)
 
     async def send(self, recipient: Recipient, content: Content, reference: str) -> str:
         """Send one message as `Messenger.send` says; one call, no retries."""

@@ -13,13 +13,14 @@ import structlog
 from tazco.kernel.clock import Clock
 from tazco.platform.whatsapp.kept import Kept
 from tazco.platform.whatsapp.limits import TEXT_CHARACTERS_MAX, cut, serialized_id
-from tazco.platform.whatsapp.messages import SEND_SECONDS_MAX, Content, Recipient, SendFailed, Template, Verdict
+from tazco.platform.whatsapp.messages import Content, Recipient, SendFailed, Template, Verdict
 from tazco.platform.whatsapp.outbound import Answer, Line, Shaky
 
 TOKEN_KEPT: Final = timedelta(hours=23)
 CONNECTION_KEPT: Final = timedelta(seconds=30)
 QUICK_RETRIES_MAX: Final = 3
 PAUSE_SECONDS_MAX: Final = 10.0
+SEND_SECONDS_MAX: Final = 50.0
 SECRET_REFUSED: Final = frozenset((HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN))
 
 log = structlog.get_logger()

@@ -4,6 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from tazco.cli.options import Json, adopted
 from tazco.local.endpoints import must_listen
@@ -14,7 +15,6 @@ from tazco.local.terminal import (
     out,
     print_json,
     print_line,
-    print_table,
 )
 
 if TYPE_CHECKING:  # they bring the AWS client, which `--help` need not wait for
@@ -64,7 +64,6 @@ def show(
     """Show events that have not left yet: those waiting for the bus, or dead letters."""
     from tazco.delivery.model import EventStatus
     from tazco.delivery.views import event_view
-    from tazco.kernel.clock import to_text
 
     if status not in {each.value for each in EventStatus}:
         fail(f"There is no status {status!r}. There are: {', '.join(EventStatus)}.")
@@ -76,25 +75,27 @@ def show(
         print_json([event_view(row) for row in shown])
     elif not shown:
         out.print(f"no event is {status}")
-    else:
-        print_table(
-            ("occurred at", "type", "aggregate", "sequence", "event", "retries", "next try", "last error"),
-            (
-                (
-                    to_text(row.occurred_at),
-                    row.event_type,
-                    f"{row.aggregate_type}/{row.aggregate_id}",
-                    row.sequence,
-                    row.event_id,
-                    row.retry_count,
-                    to_text(row.next_retry_at) if row.next_retry_at else "",
-                    row.last_error or "",
-                )
-                for row in shown
-            ),
-        )
+    for row in () if as_json else shown:
+        out.print(f"{row.event_id}  [bold]{row.event_type}[/]  {escape(_of(row))}", soft_wrap=True)
+        out.print(f"  [dim]{escape(_standing(row))}[/]", soft_wrap=True)
     if len(rows) > first:
         err.print(f"[yellow]![/] there are more; --first {first * 10} shows them", soft_wrap=True)
+
+
+def _of(row: "OutboxRow") -> str:
+    return f"{row.aggregate_type}/{row.aggregate_id} #{row.sequence}"
+
+
+def _standing(row: "OutboxRow") -> str:
+    """Since when it waits, how often it was refused and why."""
+    from tazco.kernel.clock import to_text
+
+    parts = [to_text(row.occurred_at)]
+    if row.retry_count:
+        parts.append(f"{row.retry_count} retr{'y' if row.retry_count == 1 else 'ies'}")
+    if row.next_retry_at:
+        parts.append(f"next {to_text(row.next_retry_at)}")
+    return " · ".join([*parts, row.last_error] if row.last_error else parts)
 
 
 async def _listed(cloud: "Cloud", settings: "Settings", status: Any, rows_max: int) -> list["OutboxRow"]:
