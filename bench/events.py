@@ -27,6 +27,7 @@ from tazco.kernel.clock import from_text, system_clock
 from tazco.kernel.ids import CardId, EcosystemId
 from tazco.local.embedded import EmbeddedCloud
 from tazco.platform.ids import new_id
+from tazco.platform.logs import configure_logs
 from tazco.platform.outbox import OUTBOX, OutboxRow, outbox_rows
 from tazco.slices import SUBSCRIPTIONS, TABLES
 from tazco.users.model import User
@@ -182,6 +183,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", choices=[*MEASUREMENTS, []], help="everything unless given")
     chosen = parser.parse_args().what or list(MEASUREMENTS)
+    configure_logs("warning")
     cloud = EmbeddedCloud(None, port=0)
     await cloud.start()
     try:

@@ -19,6 +19,7 @@ import httpx
 
 from tazco.local.embedded import EmbeddedCloud
 from tazco.notifications.store import NOTIFICATIONS
+from tazco.platform.logs import configure_logs
 from tazco.platform.outbox import OUTBOX
 from tazco.slices import SUBSCRIPTIONS, TABLES
 from tests.journeys.test_money_under_fire import post_until_answered
@@ -191,6 +192,7 @@ async def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
+    configure_logs("warning")
     cloud = EmbeddedCloud(None, port=0)
     await cloud.start()
     try:

@@ -188,12 +188,15 @@ async def test_a_bug_in_the_sharing_is_told_and_the_relay_goes_on(rig: Rig, open
     assert "relay.unexpected" in [line["event"] for line in lines]
 
 
-async def test_a_database_that_does_not_answer_for_a_while_stops_nothing_for_good(rig: Rig) -> None:
-    async with running(rig):
-        rig.seam.lose["Query"] = ["lost before"] * 64
-        rig.seam.lose["UpdateItem"] = ["lost before"] * 8
-        await rig.write(*stream("card-1", 3, rig.services))
-        await until(lambda: all_left(rig))
+async def test_a_database_that_does_not_answer_for_a_while_stops_nothing_for_good(rig: Rig, open_logs: None) -> None:
+    assert open_logs is None
+    with capture_logs() as lines:
+        async with running(rig):
+            rig.seam.lose["Query"] = ["lost before"] * 64
+            rig.seam.lose["UpdateItem"] = ["lost before"] * 8
+            await rig.write(*stream("card-1", 3, rig.services))
+            await until(lambda: all_left(rig))
+            await until(lambda: {"outage.began", "outage.ended"} <= {line["event"] for line in lines})
     assert rig.seam.order("card-1") == [1, 2, 3]
 
 

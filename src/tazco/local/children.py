@@ -56,10 +56,10 @@ class Child:
                 start_new_session=True,
             )
 
-    async def until_ready(self, url: str) -> None:
-        """Wait until `url` answers 200; raise `ChildDied` if the child ends, or if it takes too long."""
+    async def until_ready(self, url: str, path: str = "/health/readiness") -> None:
+        """Wait until `path` below `url` answers 200; raise `ChildDied` if the child ends, or if it takes too long."""
         pool = Pool(Address.of(url))
-        request = request_bytes("GET", "/health/readiness", {"host": pool.address.authority})
+        request = request_bytes("GET", path, {"host": pool.address.authority})
         try:
             async with asyncio.timeout(READY_SECONDS_MAX):
                 while not await _answers(pool, request):

@@ -65,7 +65,7 @@ class Programme:
                 self.children.append(child)
                 stack.push_async_callback(self._stop, child)
                 await child.start()
-            await asyncio.gather(api.until_ready(api_url), stand_in.until_ready(stand_in_url))
+            await asyncio.gather(api.until_ready(api_url), stand_in.until_ready(stand_in_url, "/stand-in/health"))
             yield api_url
 
     async def _stop(self, child: Child) -> None:
