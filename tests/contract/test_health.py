@@ -70,7 +70,9 @@ async def test_liveness_and_a_repeated_readiness_ask_nobody(stage: Stage) -> Non
         await world.call("GET", "/health/liveness")
         assert asked == []
         await asyncio.gather(*(world.call("GET", "/health/readiness") for _ in range(10)))
-        assert sorted(asked) == [*["dynamodb"] * (1 + SHARDS + 1), "events"], "a row, each shard of the outbox, dead letters; the bus"
+        assert sorted(asked) == [*["dynamodb"] * (1 + SHARDS + 1), "events"], (
+            "a row, each shard of the outbox, dead letters; the bus"
+        )
 
 
 async def test_a_refused_policy_is_a_warning_and_no_sickness(world: World) -> None:

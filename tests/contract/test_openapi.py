@@ -22,8 +22,8 @@ CHECKS_LEFT_OUT = (
 
 @pytest.fixture(scope="module")
 async def api(stage: Stage) -> "ApiProcess":  # type: ignore[misc]  # an async generator, as pytest wants it
-    """A real process to shoot at."""
-    async with api_process(stage.environment) as process:
+    """A real process to shoot at; both webhooks have their secrets."""
+    async with api_process({**stage.environment, "TAZCO_WPP_WEBHOOK_SECRET": "throw-away"}) as process:
         yield process
 
 

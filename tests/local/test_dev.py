@@ -48,10 +48,11 @@ async def running(dev: Dev) -> AsyncIterator[tuple[Running, asyncio.Task[None]]]
     assert task.done()
 
 
-def api_pid(dev: Dev) -> int:
-    assert dev._api_child is not None
-    assert dev._api_child._process is not None
-    return dev._api_child._process.pid
+def pid_of(dev: Dev, name: str) -> int:
+    assert dev._programme is not None
+    (process,) = [child._process for child in dev._programme.children if child.name == name]
+    assert process is not None
+    return process.pid
 
 
 async def test_on_a_taken_port_the_api_goes_elsewhere_and_says_so(tmp_path: Path) -> None:
@@ -82,11 +83,20 @@ async def test_people_disabled_and_cards_cancelled_do_not_hinder_the_next_start(
 async def test_an_api_that_is_killed_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
     dev = dev_in(tmp_path, free_port())
     async with running(dev) as (_, task):
-        os.kill(api_pid(dev), signal.SIGKILL)
+        os.kill(pid_of(dev, "API"), signal.SIGKILL)
         with pytest.raises(ChildDied, match=r"The API ended by itself \(exit code -9\)(.|\n)*http\.request(.|\n)*tazco dev"):
             await asyncio.wait_for(task, STOPPED_SECONDS_MAX)
     assert dev.saved
     assert not (tmp_path / "dev.env").exists()
+
+
+async def test_a_worker_that_is_killed_is_named_too(tmp_path: Path) -> None:
+    dev = dev_in(tmp_path, free_port())
+    async with running(dev) as (_, task):
+        os.kill(pid_of(dev, "worker"), signal.SIGKILL)
+        with pytest.raises(ChildDied, match=r"The worker ended by itself \(exit code -9\)(.|\n)*worker.log"):
+            await asyncio.wait_for(task, STOPPED_SECONDS_MAX)
+    assert dev.saved
 
 
 async def test_told_to_stop_while_it_starts_it_goes_no_further(tmp_path: Path) -> None:
@@ -106,7 +116,7 @@ async def test_told_to_stop_while_it_starts_it_goes_no_further(tmp_path: Path) -
 async def test_asked_again_to_stop_it_does_not_wait_for_an_api_that_hangs(tmp_path: Path) -> None:
     dev = dev_in(tmp_path, free_port())
     async with running(dev) as (_, task):
-        pid = api_pid(dev)
+        pid = pid_of(dev, "API")
         os.kill(pid, signal.SIGSTOP)
         dev.stop.set()
         try:

@@ -48,6 +48,7 @@ THROTTLES: Final = frozenset(
 )
 REPEATABLE: Final = frozenset(
     {
+        "TransactionConflictException",
         "TransactionInProgressException",
         "InternalServerError",
         "InternalFailure",
