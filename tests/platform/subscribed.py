@@ -4,13 +4,21 @@ import asyncio
 import inspect
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+import structlog
+from structlog.testing import capture_logs
+from structlog.typing import Processor
+
+from tazco.platform import consumer, queues, running, timers
 from tazco.platform.aws import Aws
 from tazco.platform.messaging import Subscription, dead_letter_name, queue_name
-from tazco.platform.provision_messaging import RuleResource, dead_letter_queues, queues
+from tazco.platform.provision_messaging import RuleResource, dead_letter_queues
+from tazco.platform.provision_messaging import queues as working_queues
 from tazco.platform.queues import Queue
 from tazco.platform.resources import Resource, settle
 from tests.stage import Stage
@@ -61,7 +69,7 @@ def subscribe(stage: Stage, aws: Aws) -> Subscribed:
     """Provision a subscription that nobody else has."""
     subscription = Subscription(f"own-{uuid.uuid4().hex[:8]}", TYPES)
     names, clients = stage.names, stage.clients
-    made = (*dead_letter_queues(clients.sqs, names, [subscription]), *queues(clients.sqs, names, [subscription]))
+    made = (*dead_letter_queues(clients.sqs, names, [subscription]), *working_queues(clients.sqs, names, [subscription]))
     resources: list[Resource] = [*made, RuleResource(clients.events, clients.sqs, names, subscription)]
     for resource in resources:
         settle(resource)
@@ -100,3 +108,12 @@ async def eventually(condition: Callable[[], bool | Awaitable[bool]], seconds: f
             if await answer if inspect.isawaitable(answer) else answer:
                 return
             await asyncio.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def heard(processors: Sequence[Processor] = ()) -> Iterator[list[MutableMapping[str, Any]]]:
+    """What consumers, queues and timers log meanwhile, even if their loggers cached long ago where they write."""
+    with pytest.MonkeyPatch.context() as patch, capture_logs(processors) as logs:
+        for module in (consumer, queues, running, timers):
+            patch.setattr(module, "log", structlog.get_logger())
+        yield logs

@@ -10,7 +10,6 @@ from decimal import Decimal
 
 import pytest
 import structlog
-from structlog.testing import capture_logs
 
 from tazco.kernel.errors import NotFound, Unavailable, VersionConflict
 from tazco.platform.aws import AwsError, AwsUnreachable
@@ -20,7 +19,7 @@ from tazco.platform.reactions import Envelope, React, Reactions
 from tazco.platform.services import Services
 from tazco.platform.wire import Reply
 from tests.platform.faults import Faulty, error
-from tests.platform.subscribed import Subscribed, event, eventually, subscribe
+from tests.platform.subscribed import Subscribed, event, eventually, heard, subscribe
 from tests.stage import Stage
 from tests.world import World, open_world
 
@@ -146,7 +145,7 @@ async def test_nothing_is_deleted_before_its_effect(own: Subscribed, shaky: Worl
 async def test_a_message_that_always_fails_becomes_a_dead_letter_and_the_log_says_why(own: Subscribed, shaky: World) -> None:
     broken, failed = event(), counted(shaky, "card.requested", "failed")
     reacting = failing(AwsUnreachable("dynamodb GetItem: no answer"))
-    with capture_logs() as logs:
+    with heard() as logs:
         async with consuming(consumer_of(own, shaky, reacting)):
             await own.send(broken)
             await eventually(lambda: reacting.times(broken["eventId"]) == 5)
@@ -198,7 +197,7 @@ async def test_a_message_that_fails_once_is_handled_the_next_time(own: Subscribe
 async def test_a_dependency_that_fails_is_a_line_and_a_bug_has_its_traceback(
     own: Subscribed, shaky: World, failure: Exception, level: str, *, traceback: bool
 ) -> None:
-    with capture_logs() as logs:
+    with heard() as logs:
         async with consuming(consumer_of(own, shaky, failing(failure), replace(QUICK, retry_seconds=60))):
             await own.send(event())
             await eventually(lambda: bool(logs))
@@ -220,7 +219,7 @@ async def test_pauses_grow_faster_where_waiting_helps_and_the_last_one_is_none(
     for receives in (1, 2, 3, 4, 5, 6):
         sent = datetime.now(UTC)
         body = own.wrapped(event())
-        with capture_logs():
+        with heard():
             consumer._take(Message(message_id="m", receipt=f"r{receives}", body=body, receives=receives, sent_at=sent))
             await eventually(lambda: not pending)
     *retries, last, after_the_last = pauses(faulty)
@@ -232,7 +231,7 @@ async def test_pauses_grow_faster_where_waiting_helps_and_the_last_one_is_none(
 async def test_poison_becomes_a_dead_letter_at_once_and_is_never_quoted(own: Subscribed, shaky: World) -> None:
     reacting, good, poisoned = Reacting(), event(), counted(shaky, "unknown", "poison")
     bodies = ["secret no JSON", own.wrapped(event(), source="secret.else"), own.wrapped(event(payload="secret"))]
-    with capture_logs() as logs:
+    with heard() as logs:
         async with consuming(consumer_of(own, shaky, reacting, Pace(poll_seconds=1))):
             await own.queue.send([*bodies, own.wrapped(good)])
             await eventually(own.empty)
@@ -253,7 +252,7 @@ async def test_poison_becomes_a_dead_letter_at_once_and_is_never_quoted(own: Sub
 
 async def test_an_event_that_nobody_reacts_to_is_deleted_with_a_warning(own: Subscribed, shaky: World) -> None:
     reacting = Reacting()
-    with capture_logs() as logs:
+    with heard() as logs:
         async with consuming(consumer_of(own, shaky, reacting)):
             await own.send(event("card.cancelled"))
             await eventually(lambda: bool(logs))
@@ -326,7 +325,7 @@ async def test_an_extension_that_fails_is_told_and_tried_again(own: Subscribed, 
     refused = Reply(200, {}, b'{"Failed":[{"Id":"0","Code":"InternalError","Message":"planned","SenderFault":false}]}')
     faulty.strike("ChangeMessageVisibilityBatch", error(403, "AccessDenied"), refused)
     reacting = Reacting(until_extended_twice)
-    with capture_logs() as logs:
+    with heard() as logs:
         async with consuming(consumer_of(own, shaky, reacting, replace(QUICK, extend_seconds=0.2))):
             await own.send(event())
             await eventually(own.empty)
@@ -363,7 +362,7 @@ async def test_one_that_fails_does_not_hold_back_the_next_of_its_aggregate(own: 
 
     reacting = Reacting(fail_the_first)
     await own.send(event(aggregate_id="a", sequence=2), event(aggregate_id="a", sequence=1))
-    with capture_logs():
+    with heard():
         async with consuming(consumer_of(own, shaky, reacting, replace(QUICK, retry_seconds=60))):
             await eventually(lambda: len(reacting.done) == 1)
     assert [envelope.sequence for envelope in reacting.begun] == [1, 2]
@@ -373,7 +372,7 @@ async def test_a_deletion_that_fails_is_told_and_the_message_handled_again(own: 
     refused = Reply(200, {}, b'{"Failed":[{"Id":"0","Code":"InternalError","Message":"planned","SenderFault":false}]}')
     faulty.strike("DeleteMessageBatch", refused)
     reacting, only = Reacting(), event()
-    with capture_logs() as logs:
+    with heard() as logs:
         async with consuming(consumer_of(own, shaky, reacting, replace(QUICK, hidden_seconds=1))):
             await own.send(only)
             await eventually(lambda: reacting.times(only["eventId"]) == 2)
@@ -387,7 +386,7 @@ async def test_a_queue_that_takes_no_deletions_for_a_while_has_them_handled_agai
 ) -> None:
     faulty.strike("DeleteMessageBatch", *["lost before"] * 4)
     reacting, only = Reacting(), event()
-    with capture_logs() as logs:
+    with heard() as logs:
         async with consuming(consumer_of(own, shaky, reacting, replace(QUICK, hidden_seconds=1))):
             await own.send(only)
             await eventually(lambda: len(reacting.done) == 2)
@@ -450,7 +449,7 @@ async def test_a_consumer_that_is_cancelled_gives_back_too(own: Subscribed, shak
 
 async def test_a_reaction_has_a_deadline(own: Subscribed, shaky: World) -> None:
     reacting = Reacting(lambda _: asyncio.Event().wait())  # type: ignore[arg-type,return-value]  # its result is nobody's
-    with capture_logs() as logs:
+    with heard() as logs:
         async with consuming(consumer_of(own, shaky, reacting, replace(QUICK, handler_seconds_max=0.1, retry_seconds=60))):
             await own.send(event())
             await eventually(lambda: bool(logs))
@@ -463,7 +462,7 @@ async def test_an_outage_of_receiving_is_one_line_and_then_it_goes_on(
 ) -> None:
     reacting = Reacting()
     faulty.strike("ReceiveMessage", *[fault] * 4)
-    with capture_logs() as logs:
+    with heard() as logs:
         async with consuming(consumer_of(own, shaky, reacting, replace(QUICK, poll_seconds=0, hidden_seconds=1))):
             await eventually(lambda: faulty.count("ReceiveMessage") > 4)
             await own.send(event())
@@ -474,7 +473,7 @@ async def test_an_outage_of_receiving_is_one_line_and_then_it_goes_on(
 async def test_a_queue_that_is_missing_is_read_as_soon_as_it_is_there(own: Subscribed, shaky: World) -> None:
     sqs, reacting, only = own.stage.clients.sqs, Reacting(), event()
     sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=own.queue.name)["QueueUrl"])
-    with capture_logs() as logs:
+    with heard() as logs:
         async with consuming(consumer_of(own, shaky, reacting)):
             await eventually(lambda: bool(logs))
             sqs.create_queue(QueueName=own.queue.name)
@@ -488,7 +487,7 @@ async def test_a_queue_that_is_missing_is_read_as_soon_as_it_is_there(own: Subsc
 async def test_a_bug_in_receiving_is_told_and_does_not_end_the_consumer(own: Subscribed, shaky: World, faulty: Faulty) -> None:
     reacting = Reacting()
     faulty.strike("ReceiveMessage", Reply(200, {}, b'{"Messages":[{}]}'))
-    with capture_logs() as logs:
+    with heard() as logs:
         async with consuming(consumer_of(own, shaky, reacting)):
             await own.send(event())
             await eventually(lambda: len(reacting.done) == 1)
@@ -508,7 +507,7 @@ async def test_pauses_after_failed_receives_are_drawn_up_to_a_bound_that_ends_at
     consumer = consumer_of(own, shaky, Reacting())
     consumer.rng = Drawing()  # type: ignore[assignment]  # only what is used of a Random
     consumer.queue = replace(own.queue, name="nothing-here", _url=None)
-    with capture_logs():
+    with heard():
         async with consuming(consumer):
             await eventually(lambda: len(drawn) >= 12)
     assert drawn[:8] == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10])
@@ -523,7 +522,7 @@ async def test_logs_of_a_reaction_carry_its_event_and_correlation_id_and_others_
     refused = Reply(200, {}, b'{"Failed":[{"Id":"0","Code":"InternalError","Message":"planned","SenderFault":false}]}')
     faulty.strike("DeleteMessageBatch", refused)
     only = event(requestId="r-77")
-    with capture_logs([structlog.contextvars.merge_contextvars]) as logs:
+    with heard([structlog.contextvars.merge_contextvars]) as logs:
         async with consuming(consumer_of(own, shaky, Reacting(say))):
             await own.send(only)
             await eventually(lambda: len(logs) == 2)

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
 from tazco.platform.aws import TARGETS, Aws, AwsError, AwsUnreachable, Call
 from tazco.platform.queues import BATCH_BYTES_MAX, BATCH_MAX, Message, NoQueue, NotMoved, Queue, _batches, move
 from tazco.platform.wire import Pool, Reply
 from tests.platform.faults import Faulty, error
 from tests.platform.servers import Request, http, serving
-from tests.platform.subscribed import Subscribed, eventually, subscribe
+from tests.platform.subscribed import Subscribed, eventually, heard, subscribe
 from tests.platform.test_aws import NOW, FixedCredentials, aws_at
 from tests.stage import Stage
 from tests.world import World, open_world
@@ -227,7 +226,7 @@ async def test_what_cannot_be_sent_on_stays_where_it_was(own: Subscribed, faulty
 async def test_what_is_sent_on_and_then_cannot_be_deleted_is_in_both_and_told(own: Subscribed, faulty: Faulty) -> None:
     await own.dead_letters.send(["one"])
     faulty.strike("DeleteMessageBatch", judged(first="InternalError"))
-    with capture_logs() as logs:
+    with heard() as logs:
         assert await move(own.dead_letters, own.queue, 10) == 1
     assert [(entry["event"], entry["reason"]) for entry in logs] == [("queue.moved_but_not_deleted", "InternalError: planned")]
     assert (await own.queue.depth()).waiting == 1

@@ -16,7 +16,7 @@ from tazco.local.embedded import EmbeddedCloud
 from tazco.platform.aws import Call, over_the_wire
 from tazco.platform.wire import Pool, Reply
 from tazco.slices import SUBSCRIPTIONS, TABLES
-from tests.contract.seeds import ago, seed_card
+from tests.contract.seeds import ago, seed_card, with_policy
 from tests.stage import Stage, new_stage
 from tests.world import Person, World, open_world
 from tests.world import Reply as Answer
@@ -179,7 +179,7 @@ async def requests_and_cards(bench: Bench) -> list[Cost]:
         person, card_id = await world.cardholder()
         return lambda: person.post(f"/v1/cards/{card_id}/cancel")
 
-    return [
+    found = [
         await bench.cost("ask for a card (pending)", lambda: ask(500), 201),
         await bench.cost("ask for a card (granted)", lambda: ask(720), 201),
         await bench.cost("approve", approve, 200),
@@ -187,6 +187,13 @@ async def requests_and_cards(bench: Bench) -> list[Cost]:
         await bench.cost("suspend", suspend, 200),
         await bench.cost("cancel", cancel, 200),
     ]
+    await with_policy(world, whatsapp__approvers='[{"name":"Desk 1","phone":"5511900000000"}]')
+    found += [
+        await bench.cost("ask for a card (approvers asked)", lambda: ask(500), 201),
+        await bench.cost("approve (approvers asked)", approve, 200),
+    ]
+    await with_policy(world, whatsapp__approvers="[]")
+    return found
 
 
 async def money(bench: Bench) -> list[Cost]:
@@ -280,13 +287,22 @@ async def test_a_replay_and_every_look_is_one_round_trip_and_commits_nothing(cos
 
 
 @pytest.mark.parametrize(
-    "name", ["ask for a card (pending)", "ask for a card (granted)", "adjust a score", "suspend", "cancel", "disable a person"]
+    "name",
+    [
+        "ask for a card (pending)",
+        "ask for a card (approvers asked)",
+        "ask for a card (granted)",
+        "adjust a score",
+        "suspend",
+        "cancel",
+        "disable a person",
+    ],
 )
 async def test_every_other_command_is_two_round_trips(costs: dict[str, Cost], name: str) -> None:
     assert costs[name].trips == 2, costs[name]
 
 
-@pytest.mark.parametrize("name", ["approve", "reject"])
+@pytest.mark.parametrize("name", ["approve", "approve (approvers asked)", "reject"])
 async def test_a_decision_has_to_find_the_owner_first(costs: dict[str, Cost], name: str) -> None:
     assert costs[name].trips == 3, costs[name]
 

@@ -9,14 +9,13 @@ from datetime import timedelta
 
 import pytest
 import structlog
-from structlog.testing import capture_logs
 
 from tazco.kernel.errors import Unavailable
 from tazco.platform import timers
 from tazco.platform.reactions import Timer
 from tazco.platform.services import Services
 from tazco.platform.timers import fire, run_timers
-from tests.platform.subscribed import eventually
+from tests.platform.subscribed import eventually, heard
 from tests.world import World
 
 OFTEN = timedelta(milliseconds=5)
@@ -70,7 +69,7 @@ async def test_a_timer_fires_again_and_again(world: World) -> None:
 
 async def test_a_timer_that_fails_goes_on_and_so_do_the_others(world: World) -> None:
     shaky, steady = Job([Unavailable("not now"), KeyError("x"), TimeoutError()]), Job()
-    with capture_logs([structlog.contextvars.merge_contextvars]) as logs:
+    with heard([structlog.contextvars.merge_contextvars]) as logs:
         async with running(world, timer(shaky, name="shaky"), timer(steady, name="steady")):
             await eventually(lambda: shaky.runs >= 5 and steady.runs >= 5)
     assert [(entry["event"], entry["timer"], entry["log_level"], entry["reason"]) for entry in logs] == [
@@ -83,7 +82,7 @@ async def test_a_timer_that_fails_goes_on_and_so_do_the_others(world: World) -> 
 
 async def test_firing_tells_how_much_there_was_to_do_and_nothing_after_a_failure(world: World) -> None:
     job = Job([KeyError("x")])
-    with capture_logs():
+    with heard():
         assert await fire(timer(job), world.services) is None
     assert await fire(timer(job), world.services) == 2
 
@@ -113,7 +112,7 @@ async def test_a_run_that_hangs_is_ended_by_its_deadline(world: World, monkeypat
         await asyncio.Event().wait()
         return 0
 
-    with capture_logs() as logs:
+    with heard() as logs:
         assert await fire(Timer(name="hanging", every=OFTEN, run=hang), world.services) is None
     assert logs[0]["reason"] == "TimeoutError: not finished in 0.05 s"
 
