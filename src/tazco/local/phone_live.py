@@ -1,10 +1,8 @@
 """The live phone: the whole terminal is its screen, new messages appear by themselves, keys write and tap."""
 
 import asyncio
-import contextlib
 import os
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,12 +12,11 @@ from rich.text import Text
 
 from tazco.local.phone_calls import POLL_SECONDS, Calls, NotDone, View
 from tazco.local.phone_keys import Key, Line, keys_one_by_one
-from tazco.local.phone_screen import NIGHT, Painter, numbered
+from tazco.local.phone_screen import Painter, numbered
 from tazco.platform.wire import WireFailure
 
 AGAIN_SECONDS: Final = 1.0
 READ_BYTES: Final = 4096
-CLOCK_SECONDS: Final = 30.0
 EMPTY: Final = "No message yet. It rings when somebody with a low score asks for a card."
 GONE: Final = "the stand-in does not answer; is `tazco dev` running?"
 KEEP_ROWS: Final = 3
@@ -71,8 +68,7 @@ class LivePhone:
         shown = rows[max(0, end - room) : end]
         filled = [*shown, *([Text()] * (room - len(shown)))]
         margin = " " * ((self.console.width - painter.width) // 2)
-        placed = [Text.assemble((margin, f"on {NIGHT}") if False else margin, row) for row in [*head, *painter.placed(filled), *foot]]
-        return Group(*placed)
+        return Group(*(Text.assemble(margin, row) for row in [*head, *painter.placed(filled), *foot]))
 
     def _hint(self) -> str:
         open_buttons = [each for each in numbered(self.view.thread).values() if each.open] if self.view else []

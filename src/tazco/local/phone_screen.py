@@ -87,13 +87,13 @@ class Painter:
         bars = [self._bar(Text(f"  {holder}", FAINT)), self._bar(first), self._bar(second)]
         return [*bars, Text.assemble(("▀" * self.width, Style(color=BAR, bgcolor=NIGHT)))]
 
-    def thread(self, thread: Sequence[Bubble]) -> list[Text]:
-        """All bubbles, oldest first, with the day between them where it changes."""
+    def thread(self, thread: Sequence[Bubble], *, newer_than: int = 0) -> list[Text]:
+        """The bubbles with a number above `newer_than`, oldest first, with the day between them where it changes."""
         buttons = numbered(thread)
         by_id = {bubble.id: bubble for bubble in thread}
         rows: list[Text] = []
         day = ""
-        for bubble in thread:
+        for bubble in (each for each in thread if each.number > newer_than):
             if (today := _day(bubble)) != day:
                 day = today
                 rows += self._chip(day)
@@ -108,7 +108,11 @@ class Painter:
         """The line to write on, with its cursor, and below it what can be done or what went wrong."""
         room = self.width - 8
         shown = typed if cell_len(typed) < room else "…" + typed[-(room - 2) :]
-        write = Text.assemble("  ", (f" {shown}", INK), ("█", GREEN)) if typed else Text.assemble("  ", ("█", GREEN), (" Message", FAINT))
+        write = (
+            Text.assemble("  ", (f" {shown}", INK), ("█", GREEN))
+            if typed
+            else Text.assemble("  ", ("█", GREEN), (" Message", FAINT))
+        )
         below = Text(f"  {notice}", RED) if notice else Text(f"  {hint}", FAINT)
         return [Text.assemble(("▄" * self.width, Style(color=BAR, bgcolor=NIGHT))), self._bar(write), self._bar(below)]
 
