@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tazco.approvals.model import Instruction, instruction_kept
-from tazco.approvals.rules import NO, TEXT_CHARACTERS_MAX, YES, instruction_in
+from tazco.approvals.rules import NO, TEXT_CHARACTERS_MAX, YES, instruction_in, without_phones
 
 CODE = "7K3M9QXD"
 UUID = "01f5e0a0-1111-7abc-8def-0123456789ab"
@@ -114,3 +114,16 @@ def test_a_text_of_megabytes_costs_nothing(filler: str) -> None:
     began = time.perf_counter()
     assert instruction_in(text) is None
     assert time.perf_counter() - began < 0.05
+
+
+@pytest.mark.parametrize(
+    ("message_id", "shown"),
+    [
+        ("wamid.HBgNNTUxMTkwMDAwMDAwMBUCABIYFjNFQjA=", "wamid.HBgNNTUxMTkwMDAwMDAwMBUCABIYFjNFQjA="),
+        ("false_5511900000000@c.us_3EB0123456789ABCDEF0", "false_****0000@c.us_3EB0123456789ABCDEF0"),
+        ("true_120363040@g.us_3EB0_5511900000000@c.us", "true_****3040@g.us_3EB0_****0000@c.us"),
+        ("9" * 512, "9" * 512),
+    ],
+)
+def test_an_id_that_holds_a_number_is_shown_without_it(message_id: str, shown: str) -> None:
+    assert without_phones(message_id) == shown

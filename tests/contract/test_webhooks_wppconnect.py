@@ -9,7 +9,9 @@ from urllib.parse import quote
 import pytest
 from structlog.testing import capture_logs
 
+from tazco.approvals.reactions import sweep
 from tazco.platform.logs import HIDDEN, redact, scrubbed
+from tazco.platform.outbox import OUTBOX
 from tests.approvals.desk import DEFAULTS, ONE, TWO, WPP, Desk, all_of, open_desk
 from tests.contract.seeds import TIMESTAMP, with_policy
 from tests.platform.faults import COMMIT, Faulty, error
@@ -58,6 +60,24 @@ async def test_a_text_decides_in_the_nested_and_in_the_flat_shape(desk: Desk) ->
         assert (reply.status, reply.body) == (200, {"ok": True, "action": "approved", "requestId": waiting.request_id})
         assert await desk.status(waiting) == "approved"
         assert await desk.told(waiting.request_id) == [("Desk 1", "approved")]
+
+
+async def test_an_id_with_a_number_in_it_puts_none_into_events_audit_or_log(desk: Desk, faulty: Faulty) -> None:
+    waiting = await desk.asked()
+    body = message(f"n {waiting.code}", f"false_{ONE}@c.us_3EB0")
+    faulty.strike(COMMIT, "none", *[error(500, "InternalServerError")] * 20)
+    with capture_logs() as lines:
+        await post(desk, body)
+        faulty.strike(COMMIT, *[error(500, "InternalServerError")] * 20)
+        desk.world.clock.pass_time(seconds=60)
+        await sweep(desk.world.services)
+    faulty.plan.clear()
+    assert {line["event"] for line in lines if line["log_level"] == "error"} == {"approvals.unexpected", "approvals.not_finished"}
+    assert ONE not in json.dumps([redact(None, "", line) for line in lines])
+    assert (await post(desk, body)).body["action"] == "rejected"
+    (entry,) = await desk.audited(waiting.request_id)
+    assert entry["requestId"] == "false_****0000@c.us_3EB0"
+    assert ONE not in json.dumps(await desk.world.rows(OUTBOX))
 
 
 async def test_a_hundred_webhooks_of_one_message_are_one_decision(desk: Desk) -> None:

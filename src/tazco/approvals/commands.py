@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from tazco.approvals.model import Action, Instruction, Outcome, Why, instruction_kept
-from tazco.approvals.rules import instruction_in
+from tazco.approvals.rules import instruction_in, without_phones
 from tazco.approvals.store import kept, outcome_kept
 from tazco.card_requests.commands import ApproveRequest, RejectRequest, approve_request, expire, reject_request
 from tazco.card_requests.model import AlreadyDecided, CardAlreadyHeld, OwnerDisabled, RequestNotFound, RequestStatus
@@ -119,7 +119,7 @@ async def carry_out(message: InboundMessage, work: Work) -> tuple[bool, Processe
     """
     (found,) = await work.read(inbound(message.message_id))
     if found is None:
-        raise NotFinished(f"the record of {message.message_id} is gone; a cleanup deleted it")
+        raise NotFinished(f"the record of {without_phones(message.message_id)} is gone; a cleanup deleted it")
     if found.outcome is not None:
         return False, Processed(outcome=outcome_kept(found.outcome))
     approver = _enrolled(work.policy, _phone_of(found), found.sender_user_id)
@@ -211,7 +211,7 @@ def origin_of(message: InboundMessage) -> Origin:
     """
     sender = message.sender_phone
     caller = Caller(subject=Subject(sender), email=f"whatsapp:{sender}", alias=f"whatsapp:{sender[-ALIAS_CHARACTERS:]}")
-    return Origin(caller=caller, correlation_id=CorrelationId(message.wpp_message_id[:CORRELATION_CHARACTERS_MAX]))
+    return Origin(caller=caller, correlation_id=CorrelationId(without_phones(message.wpp_message_id)[:CORRELATION_CHARACTERS_MAX]))
 
 
 def _message(services: Services, incoming: Incoming) -> InboundMessage:
@@ -265,8 +265,8 @@ async def _settled(services: Services, known: InboundMessage) -> Outcome:
         if found.outcome is not None:
             return outcome_kept(found.outcome)
         if loop.time() >= until:
-            raise NotFinished(f"{known.message_id} is still being worked on by somebody else")
+            raise NotFinished(f"{without_phones(known.message_id)} is still being worked on by somebody else")
         await asyncio.sleep(pause)
         pause = min(2 * pause, PAUSE_SECONDS_MAX)
         (found,) = await services.database.read(inbound(known.message_id))
-    raise NotFinished(f"the record of {known.message_id} is gone; a cleanup deleted it")
+    raise NotFinished(f"the record of {without_phones(known.message_id)} is gone; a cleanup deleted it")

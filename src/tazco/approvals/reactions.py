@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from tazco.approvals.commands import TAKE_OVER_AFTER, expire_overdue, finish
+from tazco.approvals.rules import without_phones
 from tazco.kernel.clock import to_text
 from tazco.kernel.errors import Refused
 from tazco.kernel.ids import CorrelationId, Subject
@@ -58,9 +59,9 @@ async def sweep(services: Services) -> int:
         try:
             done += await _finished(services, message_id)
         except Refused as refusal:
-            log.warning("approvals.not_finished", message_id=message_id, error=refusal.message)
+            log.warning("approvals.not_finished", message_id=without_phones(message_id), error=refusal.message)
         except Exception:
-            log.exception("approvals.not_finished", message_id=message_id)
+            log.exception("approvals.not_finished", message_id=without_phones(message_id))
         if done >= PER_RUN_MAX:
             break
     return done

@@ -40,3 +40,18 @@ def token(
         print_json({"accessToken": tokens.access, "idToken": tokens.id})
     else:
         sys.stdout.write((tokens.id if id_token else tokens.access) + "\n")
+
+
+@commands.command()
+def phone(
+    number: Annotated[str | None, typer.Option(help="Whose phone; the only or first approver's unless given.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the thread once.")] = False,  # noqa: FBT002 - typer
+    tap: Annotated[str | None, typer.Option(metavar="BUTTON", help="Tap a button of the newest question: approve, reject.")] = None,
+    text: Annotated[str | None, typer.Option("--type", metavar="TEXT", help='Write an answer, such as "y 7K3M9QXD".')] = None,
+) -> None:
+    """Hold an approver's phone: read what Tazco sends, tap a button, type an answer. The stand-in of `tazco dev` carries it."""
+    from tazco.local.phone import phone as hold_phone
+
+    adopted()
+    with failures_explained():
+        hold_phone(number=number, show=show, tap=tap, text=text)

@@ -95,20 +95,20 @@ class LivePhone:
         self.notice, self.scrolled = "", 0
         if text.casefold() == "q":
             self._leave()
-        elif text:
-            task = asyncio.create_task(self._do(text))
+        elif text and self.view is None:
+            self.notice = "Nobody has written to this phone yet."
+        elif text and self.view:
+            task = asyncio.create_task(self._do(self.view, text))
             self._doing.add(task)
             task.add_done_callback(self._doing.discard)
 
-    async def _do(self, text: str) -> None:
+    async def _do(self, view: View, text: str) -> None:
+        meant = [each for each in numbered(view.thread).values() if text == str(each.number)]
         try:
-            if self.view is None:
-                raise NotDone("Nobody has written to this phone yet.")
-            meant = [each for each in numbered(self.view.thread).values() if text == str(each.number)]
             if meant:
-                await self.calls.tap(self.view.address, meant[0].message_id, meant[0].button.id)
+                await self.calls.tap(view.address, meant[0].message_id, meant[0].button.id)
             else:
-                await self.calls.type(self.view.address, text)
+                await self.calls.type(view.address, text)
         except NotDone as error:
             self.notice = str(error)
         except WireFailure:

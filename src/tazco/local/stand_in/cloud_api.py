@@ -1,6 +1,5 @@
 """The Cloud API's HTTP contract: what it takes, what it refuses and in which words, what it answers."""
 
-import asyncio
 import secrets
 from typing import Any, Final
 
@@ -78,7 +77,7 @@ async def _answered(request: Request, stand_in: StandIn, incoming: Incoming) -> 
     message_id = f"wamid.{secrets.token_urlsafe(24)}"
     if fault.delivers and not incoming.gets_lost:
         message_id = _put_on_phone(stand_in, incoming)
-    await asyncio.sleep(fault.delay_seconds)
+    await stand_in.pause(fault.delay_seconds)
     if fault.refuses:
         return _refusal(fault)
     if fault.answer is Answer.DROPPED:

@@ -125,6 +125,7 @@ class Phones:
     _phones: dict[str, Phone] = field(default_factory=dict)
     _bubbles: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _closed: bool = False
 
     def __iter__(self) -> Iterator[Phone]:
         return iter({id(phone): phone for phone in self._phones.values()}.values())
@@ -208,18 +209,23 @@ class Phones:
         return None
 
     async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Wait until the condition holds after some change, for so long at most; whether it holds."""
+        """Wait until the condition holds after some change, for so long at most, or until we close; whether it holds."""
         try:
             async with asyncio.timeout(seconds):
-                while not condition():
+                while not condition() and not self._closed:
                     await self._changed.wait()
         except TimeoutError:
-            return condition()
-        return True
+            pass  # it may hold all the same
+        return condition()
 
     def forget(self) -> None:
         """Start over."""
         self._phones.clear()
+        self._wake()
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        self._closed = True
         self._wake()
 
     def _forget_one(self) -> None:

@@ -44,6 +44,15 @@ class StandIn:
         """A new one, with no phones yet and nobody to tell."""
         return cls(account=account, clock=clock, phones=Phones(clock), courier=Courier(account=account, clock=clock))
 
+    async def pause(self, seconds: float) -> None:
+        """Let time pass before an answer, unless we close."""
+        await self.phones.until(lambda: False, seconds)
+
+    async def close(self) -> None:
+        """Let nobody wait, and give up the webhooks that are on their way."""
+        self.phones.close()
+        await self.courier.close()
+
     def new_wpp_token(self, session: str) -> str:
         """A token that opens this session from now on; the one before does not any more."""
         self._wpp_tokens[session] = secrets.token_urlsafe(32)

@@ -79,9 +79,9 @@ async def running(stand_in: StandIn, listener: socket.socket) -> AsyncIterator[N
             await asyncio.sleep(POLL_SECONDS)
         yield
     finally:
+        await stand_in.close()
         server.should_exit = True
         await serving
-        await stand_in.courier.close()
 
 
 def listening(host: str, port: int) -> socket.socket:

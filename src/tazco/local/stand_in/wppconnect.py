@@ -1,6 +1,5 @@
 """WPPConnect's HTTP contract: a token for a secret, text messages, the state of the session."""
 
-import asyncio
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -19,7 +18,7 @@ CREATED: Final = 201
 async def generate_token(request: Request) -> Response:
     """`POST /api/{session}/{secret}/generate-token`."""
     stand_in = _stand_in(request)
-    spoilt = await _spoilt(request, stand_in.faults.next(GENERATE_TOKEN, own_only=True))
+    spoilt = await _spoilt(request, stand_in, stand_in.faults.next(GENERATE_TOKEN, own_only=True))
     if spoilt:
         return spoilt
     if not same(request.path_params["secret"], stand_in.account.wpp_secret_key):
@@ -60,7 +59,7 @@ async def _taken(request: Request, stand_in: StandIn, phones: list[str], text: s
             stand_in.arrive(stand_in.phones.phone(phone), provider=Provider.WPPCONNECT, kind=Kind.TEXT, text=text).id
             for phone in phones
         ]
-    spoilt = await _spoilt(request, fault)
+    spoilt = await _spoilt(request, stand_in, fault)
     if spoilt:
         return spoilt
     answer: dict[str, Any] = {"status": "success", "response": [{"id": each} for each in ids], "mapper": "return"}
@@ -76,7 +75,9 @@ async def _taken(request: Request, stand_in: StandIn, phones: list[str], text: s
 async def check_connection_session(request: Request) -> Response:
     """`GET /api/{session}/check-connection-session`."""
     stand_in = _stand_in(request)
-    refused = _unauthorised(request, stand_in) or await _spoilt(request, stand_in.faults.next(CHECK_CONNECTION, own_only=True))
+    refused = _unauthorised(request, stand_in) or await _spoilt(
+        request, stand_in, stand_in.faults.next(CHECK_CONNECTION, own_only=True)
+    )
     if refused:
         return refused
     connected = stand_in.wpp_connected
@@ -95,9 +96,9 @@ def _unauthorised(request: Request, stand_in: StandIn) -> Response | None:
     return JSONResponse({"error": "Check that the Session and Token are correct"}, 401)
 
 
-async def _spoilt(request: Request, fault: Fault) -> Response | None:
+async def _spoilt(request: Request, stand_in: StandIn, fault: Fault) -> Response | None:
     """What the plan puts in the place of a good answer, if anything."""
-    await asyncio.sleep(fault.delay_seconds)
+    await stand_in.pause(fault.delay_seconds)
     if fault.refuses:
         return _refused(fault.status or 500, "Planned.", fault.code)
     if fault.answer is Answer.DROPPED:
