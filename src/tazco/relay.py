@@ -7,7 +7,7 @@ from tazco.platform.cloud import Cloud
 from tazco.platform.logs import configure_logs
 from tazco.platform.relaying import Relay
 from tazco.platform.running import run_until_told
-from tazco.platform.settings import BadSettings, Settings, load_settings
+from tazco.platform.settings import Settings, load_settings
 from tazco.wiring import services
 
 
@@ -25,12 +25,4 @@ def relay(*, with_parent: bool) -> int:
 
 async def _run(settings: Settings, cloud: Cloud, stop: asyncio.Event) -> None:
     async with services(settings, cloud) as running:
-        if settings.metrics_port:
-            try:
-                running.metrics.serve(settings.host, settings.metrics_port)
-            except OSError as error:
-                raise BadSettings(
-                    f"TAZCO_METRICS_PORT: {settings.host}:{settings.metrics_port} cannot be listened on: {error.strerror}. "
-                    "Choose another, or 0 for none."
-                ) from error
         await Relay.of(running).run(stop)

@@ -16,7 +16,7 @@ from tazco.platform.queues import Queue
 from tazco.platform.reactions import Reactions, Timer
 from tazco.platform.running import run_until_told
 from tazco.platform.services import Services
-from tazco.platform.settings import BadSettings, Settings, load_settings
+from tazco.platform.settings import Settings, load_settings
 from tazco.platform.timers import run_timers
 from tazco.slices import REACTIONS, TIMERS
 from tazco.wiring import services
@@ -34,23 +34,13 @@ def worker(*, with_parent: bool) -> int:
     cloud = Cloud.from_environment()
     settings = load_settings(cloud)
     configure_logs(settings.log_level)
-    asyncio.run(_work_as_told(settings, cloud, with_parent=with_parent))
+    asyncio.run(run_until_told(partial(_run, settings, cloud), with_parent=with_parent))
     return 0
 
 
-async def _work_as_told(settings: Settings, cloud: Cloud, *, with_parent: bool) -> None:
+async def _run(settings: Settings, cloud: Cloud, stop: asyncio.Event) -> None:
     async with services(settings, cloud) as running:
-        if settings.metrics_port:
-            _serve_metrics(running)
-        await run_until_told(partial(work, running, REACTIONS, TIMERS), with_parent=with_parent)
-
-
-def _serve_metrics(running: Services) -> None:
-    host, port = running.settings.host, running.settings.metrics_port
-    try:
-        running.metrics.serve(host, port)
-    except OSError as error:
-        raise BadSettings(f"TAZCO_METRICS_PORT: {host}:{port} cannot be listened on: {error.strerror}. Choose another.") from error
+        await work(running, REACTIONS, TIMERS, stop)
 
 
 async def work(running: Services, reactions: Sequence[Reactions], timers: Sequence[Timer], stop: asyncio.Event) -> None:

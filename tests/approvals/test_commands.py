@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tazco.approvals import commands
-from tazco.approvals.commands import NotFinished, process
+from tazco.approvals import commands, reactions
+from tazco.approvals.commands import NotFinished, finish, process
 from tazco.approvals.model import Action
-from tazco.approvals.reactions import sweep
+from tazco.approvals.reactions import expire_unanswered, sweep
 from tazco.notifications.model import InboundMessage
-from tazco.notifications.store import INBOUND_MESSAGES, inbound_id
+from tazco.notifications.store import INBOUND_MESSAGES, inbound, inbound_id
 from tazco.platform.whatsapp.incoming import Incoming
 from tests.approvals.desk import DEFAULTS, META, ONE, USER, Desk, Waiting, all_of, open_desk
 from tests.contract.seeds import amend, plain, seed, with_policy
@@ -102,11 +102,31 @@ async def test_the_sweep_takes_over_after_a_minute_and_tells_the_approver(desk: 
     assert await sweep(desk.world.services) == 1
     assert await desk.status(waiting) == "approved"
     assert await desk.told(waiting.request_id) == [("Desk 1", "approved")]
+    assert desk.stand_in.received(ONE)[-1].text == f"#{waiting.code} is approved. Limit: $500.00"
     (entry,) = await desk.audited(waiting.request_id)
     assert (entry["actorId"], entry["requestId"]) == (ONE, "wamid.swept")
     assert await sweep(desk.world.services) == 0
     outcome = await desk.taps(f"approve:{waiting.code}", message_id="wamid.swept")
     assert outcome == {"ok": True, "action": "approved", "requestId": waiting.request_id}
+
+
+async def test_whoever_comes_late_to_a_message_leaves_it_as_it_is(desk: Desk) -> None:
+    waiting = await desk.asked()
+    await left_lying(desk, waiting, "wamid.late", seconds_ago=61)
+    (message,) = await desk.world.services.database.read(inbound(inbound_id("meta", "wamid.late")))
+    assert message is not None
+    before = counted(desk, "approved")
+    first, late = await finish(desk.world.services, message), await finish(desk.world.services, message)
+    assert (first.outcome, first.notification_id is None) == (late.outcome, False)
+    assert late.notification_id is None
+    record = await desk.record("wamid.late")
+    assert (json.loads(record["outcome"])["action"], record["version"]) == ("approved", 2)
+    assert counted(desk, "approved") == before + 1
+
+
+def counted(desk: Desk, outcome: str) -> float:
+    """How often an outcome was counted."""
+    return desk.world.services.metrics.registry.get_sample_value("tazco_approvals_total", {"outcome": outcome}) or 0
 
 
 async def test_several_sweeps_and_a_redelivery_at_once_are_one_decision(desk: Desk, stage: Stage) -> None:
@@ -168,6 +188,29 @@ async def test_a_user_id_in_place_of_a_phone_is_still_known_when_it_is_swept(des
     await sweep(desk.world.services)
     (entry,) = await desk.audited(waiting.request_id)
     assert (entry["actorId"], entry["reason"]) == (USER, "Approved by Desk 3 over WhatsApp")
+
+
+async def test_an_approver_whose_phone_became_known_meanwhile_is_still_the_same(desk: Desk) -> None:
+    waiting = await desk.asked()
+    await left_lying(desk, waiting, "wamid.grew", seconds_ago=61, sender_phone=USER, sender_user_id=USER)
+    await with_policy(desk.world, whatsapp__approvers=json.dumps([{"name": "Desk 9", "phone": ONE, "userId": USER}]))
+    await sweep(desk.world.services)
+    assert await desk.told(waiting.request_id) == [("Desk 9", "approved")]
+
+
+async def test_a_run_has_a_bound_and_the_next_one_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reactions, "PER_RUN_MAX", 2)
+    waiting = [await desk.asked() for _ in range(3)]
+    for number, each in enumerate(waiting):
+        await left_lying(desk, each, f"wamid.bound.{number}", seconds_ago=61)
+    assert [await sweep(desk.world.services) for _ in range(3)] == [2, 1, 0]
+    unanswered = [await desk.asked() for _ in range(3)]
+    before = counted(desk, "unanswered")
+    desk.world.clock.pass_time(hours=25)
+    assert (await expire_unanswered(desk.world.services), counted(desk, "unanswered")) == (2, before + 2)
+    while await expire_unanswered(desk.world.services):
+        pass
+    assert {(await desk.tracker(each.request_id))["status"] for each in unanswered} == {"expired"}
 
 
 @pytest.mark.parametrize("fault", ["lost after", "lost before", error(400, "ThrottlingException")])

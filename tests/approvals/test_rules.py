@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tazco.approvals.model import Instruction, instruction_kept
-from tazco.approvals.rules import NO, TEXT_CHARACTERS_MAX, YES, instruction_in, without_phones
+from tazco.approvals.rules import NO, TEXT_CHARACTERS_MAX, YES, instruction_in
+from tazco.platform.phones import without_phones
 
 CODE = "7K3M9QXD"
 UUID = "01f5e0a0-1111-7abc-8def-0123456789ab"

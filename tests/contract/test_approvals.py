@@ -4,18 +4,22 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from tazco.approvals.reactions import TIMERS, expire_unanswered
+from tazco.approvals.commands import expire_overdue
+from tazco.approvals.reactions import SYSTEM, TIMERS, expire_unanswered
 from tazco.card_requests.store import CARD_REQUESTS
 from tazco.cards.store import CARDS
 from tazco.kernel.clock import from_text
+from tazco.kernel.ids import CorrelationId
 from tazco.notifications.commands import deliver_due
 from tazco.notifications.store import NOTIFICATIONS
+from tazco.platform.caller import Origin
 from tazco.platform.outbox import OUTBOX
 from tazco.trackers.store import CODES, TRACKERS
 from tazco.users.store import USERS
@@ -181,6 +185,14 @@ async def test_a_request_that_was_decided_behind_its_tracker_is_already_processe
     for verb in ("y", "n"):
         outcome = await desk.says(f"{verb} {waiting.code}")
         assert outcome == {**IGNORED, "reason": "already_processed", "requestId": waiting.request_id}
+
+
+async def test_a_code_whose_question_is_closed_acts_no_more_even_if_its_request_is_pending(desk: Desk) -> None:
+    waiting = await desk.asked()
+    await amend(desk.world, TRACKERS, (waiting.request_id,), status="approved")
+    outcome = await desk.says(f"y {waiting.code}")
+    assert outcome == {**IGNORED, "reason": "already_processed", "requestId": waiting.request_id}
+    assert await desk.status(waiting) == "pending"
 
 
 async def test_a_code_acts_once_whatever_comes_after(desk: Desk) -> None:
@@ -436,6 +448,19 @@ async def test_several_workers_expire_a_tracker_once_and_a_late_decision_does_no
         assert (await desk.tracker(each.request_id))["status"] != "pending"
 
 
+async def test_the_timer_looks_again_before_it_expires_what_the_index_named(desk: Desk) -> None:
+    in_time, closed = await desk.asked(), await desk.asked()
+    await desk.says(f"n {closed.code}")
+    origin = Origin(caller=SYSTEM, correlation_id=CorrelationId("c"))
+    expired = {}
+    for waiting, hours in ((in_time, 0), (closed, 25)):
+        desk.world.clock.pass_time(hours=hours)
+        use_case = partial(expire_overdue, waiting.request_id)
+        expired[waiting.request_id] = await desk.world.services.commands.run(origin, use_case, lane="here")
+        assert "card_request.expired" not in [each["eventType"] for each in await events(desk.world, waiting.request_id)]
+    assert set(expired.values()) == {False}
+
+
 async def test_the_instants_of_a_tracker_follow_the_policy_of_its_moment(desk: Desk) -> None:
     await with_policy(desk.world, whatsapp__approvalExpiryHours="3")
     tracker = await desk.tracker((await desk.asked()).request_id)
@@ -487,3 +512,13 @@ async def test_a_reply_that_the_provider_does_not_take_waits_for_the_timer_and_c
     desk.world.clock.pass_time(seconds=61)
     await deliver_due(desk.world.services)
     assert (await row(desk.world, NOTIFICATIONS, reply["notificationId"]))["deliveryStatus"] == "sent"
+
+
+async def test_a_slow_provider_may_take_longer_for_a_reply_than_a_request_may_take(stage: Stage) -> None:
+    async with open_desk(stage, request_timeout_seconds=1) as hurried:
+        waiting = await hurried.asked()
+        hurried.stand_in.plan(ONE, Fault(delay_seconds=1.2))
+        with capture_logs() as lines:
+            assert (await hurried.says(f"y {waiting.code}"))["action"] == "approved"
+        assert [line["event"] for line in lines if line["log_level"] == "error"] == []
+        assert hurried.stand_in.received(ONE)[-1].text.startswith(f"#{waiting.code} is approved.")

@@ -24,8 +24,10 @@ class PagesOf(Aws):
         for name, value in parameters.items():
             self.pages += [[{"Name": f"/p/{name}", "Value": value}], []]
 
-    async def call(self, service: str, operation: str, arguments: Mapping[str, Any], *, attempts_max: int = 1) -> dict[str, Any]:
-        assert (service, operation, attempts_max) == ("ssm", "GetParametersByPath", 1)
+    async def call(
+        self, service: str, operation: str, arguments: Mapping[str, Any], *, attempts_max: int = 1, answer_after_seconds: float = 0
+    ) -> dict[str, Any]:
+        assert (service, operation, attempts_max, answer_after_seconds) == ("ssm", "GetParametersByPath", 1, 0)
         place = int(arguments.get("NextToken", "0"))
         more = {"NextToken": str(place + 1)} if place + 1 < len(self.pages) else {}
         return {"Parameters": self.pages[place], **more}

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from tazco.kernel.ids import EcosystemId
 from tazco.notifications.model import DeliveryStatus, Kind, Notification
 from tazco.notifications.store import INBOUND_MESSAGES, NOTIFICATIONS
-from tests.approvals.desk import DEFAULTS, META, ONE, TWO, Desk, open_desk
+from tests.approvals.desk import DEFAULTS, META, ONE, TWO, WPP, Desk, open_desk
 from tests.contract.seeds import plain, row, seed, with_policy
 from tests.stage import Stage
 from tests.stand_in import ACCOUNT, Signature
@@ -329,3 +329,10 @@ async def test_no_text_of_anybody_is_kept(desk: Desk) -> None:
     for sender in (ONE, "5511987654321"):
         await desk.says("what a secret this is", sender=sender)
     assert "what a secret" not in json.dumps(await desk.world.rows(INBOUND_MESSAGES))
+
+
+async def test_wppconnect_is_not_connected_where_meta_carries_the_messages(desk: Desk) -> None:
+    assert desk.world.services.messenger is not None
+    assert await desk.world.services.messenger.connected()
+    reply = await desk.world.call("GET", f"{WPP}/health")
+    assert (reply.status, reply.body["whatsapp"]["connected"]) == (200, False)

@@ -175,7 +175,7 @@ def test_a_value_of_an_operator_stays(applied: Provisioner) -> None:
 
 def test_a_value_that_appears_between_the_look_and_the_creation_stays(work: Provisioner) -> None:
     ssm, name = work.clients.ssm, f"{work.names.ssm_prefix}/limits/highTier"
-    late = next(resource for resource in parameters(ssm, work.names.ssm_prefix) if resource.name == name)
+    late = next(resource for resource in parameters(ssm, work.names.ssm_prefix, {}) if resource.name == name)
     ssm.put_parameter(Name=name, Value="4000", Type="String")
     finding = settle(late)
     assert (finding.done, finding.detail) == (Done.CREATED, "operator value")

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from tazco.approvals.model import Action, Instruction, Outcome, Why, instruction_kept
-from tazco.approvals.rules import instruction_in, without_phones
+from tazco.approvals.rules import instruction_in
 from tazco.approvals.store import kept, outcome_kept
 from tazco.card_requests.commands import ApproveRequest, RejectRequest, approve_request, expire, reject_request
 from tazco.card_requests.model import AlreadyDecided, CardAlreadyHeld, OwnerDisabled, RequestNotFound, RequestStatus
@@ -22,6 +22,7 @@ from tazco.notifications.commands import reply
 from tazco.notifications.model import InboundMessage, ReplyContent, Said
 from tazco.notifications.store import INBOUND_MESSAGES, inbound, inbound_id
 from tazco.platform.caller import Caller, Origin
+from tazco.platform.phones import without_phones
 from tazco.platform.policy import Approver, Policy
 from tazco.platform.services import Services
 from tazco.platform.whatsapp.incoming import Incoming

@@ -8,13 +8,13 @@ from typing import Final
 import structlog
 
 from tazco.approvals.commands import TAKE_OVER_AFTER, expire_overdue, finish
-from tazco.approvals.rules import without_phones
 from tazco.kernel.clock import to_text
 from tazco.kernel.errors import Refused
 from tazco.kernel.ids import CorrelationId, Subject
 from tazco.notifications.commands import deliver
 from tazco.notifications.store import INBOUND_MESSAGES, unfinished
 from tazco.platform.caller import Caller, Origin
+from tazco.platform.phones import without_phones
 from tazco.platform.reactions import Timer
 from tazco.platform.services import Services
 from tazco.platform.tables import EntriesOf

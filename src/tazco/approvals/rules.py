@@ -1,6 +1,5 @@
-"""How an answer is read (`docs/rules.md`, "Approvals"): a word for yes or no, and which request it is about."""
+"""How an answer is read (`docs/rules.md`, "Approval by WhatsApp"): a word for yes or no, and which request it is about."""
 
-import re
 import unicodedata
 from typing import Final
 
@@ -9,7 +8,6 @@ from tazco.trackers.model import code_as_typed
 
 TEXT_CHARACTERS_MAX: Final = 256
 YES: Final = frozenset({"y", "yes", "s", "sim", "aprovar"})
-ADDRESS: Final = re.compile(r"[0-9]+([0-9]{4})(?=@)")
 NO: Final = frozenset({"n", "no", "nao", "não", "rejeitar"})
 
 
@@ -48,8 +46,3 @@ def _typed(verb: str, word: str) -> Instruction | None:
 def _could_be_an_id(word: str) -> bool:
     """An id, or a code with a slip of the finger, has a digit in it; `no problem` and `yes please` are talk."""
     return word.isascii() and word.isprintable() and "#" not in word and any(character.isdigit() for character in word)
-
-
-def without_phones(message_id: str) -> str:
-    """A message id as events, the audit and logs may have it: WPPConnect writes the sender's number into its ids, before an `@`."""
-    return ADDRESS.sub(r"****\1", message_id)

@@ -24,6 +24,7 @@ from tazco.platform.caller import Caller, Origin
 from tazco.platform.jsontext import encode
 from tazco.platform.localisation import instant_text, money_text
 from tazco.platform.logs import scrubbed
+from tazco.platform.phones import without_phones
 from tazco.platform.policy import Approver, Policy
 from tazco.platform.services import Services
 from tazco.platform.whatsapp.incoming import StatusUpdate
@@ -73,7 +74,7 @@ def reply(work: Work, approver: Approver, cause: InboundMessage, content: ReplyC
         kind=Kind.REPLY,
         cause=cause.message_id,
         entity_type="cardRequest" if content.request_id else "inboundMessage",
-        entity_id=content.request_id or cause.message_id,
+        entity_id=content.request_id or without_phones(cause.message_id),
         ecosystem_id=content.owner or NOBODY,
         provider=cause.provider,
         content=encode({"said": content.said.value, "code": content.code, **limit}).decode(),

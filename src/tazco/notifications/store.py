@@ -2,7 +2,7 @@
 
 import uuid
 import zlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -41,12 +41,19 @@ NOTIFICATIONS: Final = Table(
     wiped_as="notifications",
 )
 
+INBOUND_KEPT: Final = timedelta(days=30)
+"""Providers repeat a message for a week at most; what came of one stands in the audit."""
+
 INBOUND_MESSAGES: Final = Table(
     name="whatsapp-inbound",
     record=InboundMessage,
     partition="messageId",
+    ttl="expiresAt",
     indexes=(BY_WPP_MESSAGE_ID, BY_SENDER_PHONE, UNFINISHED_MESSAGES),
-    derived=lambda each: {"unfinishedShard": None if each.outcome else f"unfinished#{_shard(each.message_id)}"},
+    derived=lambda each: {
+        "unfinishedShard": None if each.outcome else f"unfinished#{_shard(each.message_id)}",
+        "expiresAt": int((each.received_at + INBOUND_KEPT).timestamp()),
+    },
     wiped_as="inboundMessages",
 )
 

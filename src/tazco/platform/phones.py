@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+ADDRESS: Final = re.compile(r"[0-9]+([0-9]{4})(?=@)")
 DIGITS_MIN: Final = 8
 DIGITS_MAX: Final = 15
 BRAZILIAN_AREA_CODES: Final = frozenset(
@@ -27,3 +28,8 @@ def normalise_phone(text: str) -> str | None:
     if re.fullmatch(r"55\d{2}[6-9]\d{7}", digits) and int(digits[2:4]) in BRAZILIAN_AREA_CODES:
         return f"{digits[:4]}9{digits[4:]}"
     return digits
+
+
+def without_phones(message_id: str) -> str:
+    """A message id as events, the audit and logs may have it: WPPConnect writes the sender's number into its ids, before an `@`."""
+    return ADDRESS.sub(r"****\1", message_id)

@@ -87,6 +87,9 @@ class Relay:
         for shard in self.shards.leaving:
             if shard not in self._tasks:
                 await self._let_go(shard)
+        for shard in self.shards.held:
+            if (fence := self._fence(shard)) is not None:
+                self._publisher(shard, fence)  # from now on it can be nudged
         return pause
 
     async def step(self, shard: str, *, look: bool = True) -> Step:

@@ -258,7 +258,7 @@ async def test_an_answer_that_trickles_ends_after_the_time_for_a_call_too() -> N
             await writer.drain()
             await asyncio.sleep(0.01)
 
-    async with serving(trickle) as server, messenger(server.url, 0.2) as meta:
+    async with asyncio.timeout(5), serving(trickle) as server, messenger(server.url, 0.2) as meta:
         with pytest.raises(SendFailed) as caught:
             await meta.send(PHONE, TEXT, "n-1")
     assert caught.value.code == "timeout"

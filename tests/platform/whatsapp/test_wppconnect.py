@@ -16,7 +16,7 @@ import structlog
 from tazco.platform.whatsapp.messages import Button, Content, Question, Recipient, SendFailed, Template, Text, Verdict
 from tazco.platform.whatsapp.outbound import Line
 from tazco.platform.whatsapp.wppconnect import WppMessenger
-from tests.platform.servers import Request, Server, http, nothing_unheard, serving
+from tests.platform.servers import Request, Server, http, nothing_unheard, serving, until
 
 PHONE = Recipient(phone="5511900000000", user_id="BR.1")
 TEXT = Text("a confidential text")
@@ -249,7 +249,7 @@ async def test_a_slow_server_is_not_sent_the_same_message_again_at_once() -> Non
 
 
 async def test_all_retries_together_end_in_time() -> None:
-    async with bridging(send_seconds=0.2) as bridge:
+    async with asyncio.timeout(3), bridging(send_seconds=0.2) as bridge:
         bridge.gate = asyncio.Event()
         failed = await bridge.failure()
         assert (failed.verdict, failed.code) == (Verdict.RETRY, "timeout")
@@ -275,7 +275,11 @@ async def test_a_fetch_that_fails_after_everybody_left_is_not_reported_as_unhear
             await asyncio.sleep(0)
         waiter.cancel()
         await asyncio.gather(waiter, return_exceptions=True)
+        fetch = bridge.client._token._task
+        assert fetch is not None
         bridge.gate.set()
+        await until(fetch.done)
+        del fetch
         assert await bridge.sent() == "true_1"
 
 
