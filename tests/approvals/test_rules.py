@@ -16,7 +16,7 @@ UUID = "01f5e0a0-1111-7abc-8def-0123456789ab"
 
 def by_code(about: str, *, approves: bool) -> Instruction:
     """An instruction with a code."""
-    return Instruction(approves=approves, about=about, by_code=True)
+    return Instruction(approves=approves, about=about)
 
 
 @pytest.mark.parametrize("word", ["y", "yes", "s", "sim", "aprovar", "Y", "YES", "Sim", "aPROVAR"])
@@ -52,8 +52,8 @@ def test_letters_that_no_code_has_are_read_as_the_digits_they_look_like(typed: s
 
 
 def test_a_whole_request_id_will_do_and_keeps_its_case() -> None:
-    assert instruction_in(f"y {UUID}") == Instruction(approves=True, about=UUID, by_code=False)
-    assert instruction_in("n #Request-7") == Instruction(approves=False, about="Request-7", by_code=False)
+    assert instruction_in(f"y {UUID}") == Instruction(approves=True, about=UUID)
+    assert instruction_in("n #Request-7") == Instruction(approves=False, about="Request-7")
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,6 @@ def test_a_whole_request_id_will_do_and_keeps_its_case() -> None:
         f"y: {CODE}",
         f"y # {CODE}",
         f"y ##{CODE}",
-        "yes please",
-        "no problem",
         "y não",
         f"y {CODE[:-1]}\u00e9",
         "y \u0667\u0668",
@@ -83,13 +81,27 @@ def test_a_whole_request_id_will_do_and_keeps_its_case() -> None:
         "approve:",
         ":",
         f"APPROVED:{CODE}",
+        "approve:" + "7" * TEXT_CHARACTERS_MAX,
         f"approve:{UUID}",
         f"reject {CODE}",
-        "y " + CODE + " " * TEXT_CHARACTERS_MAX,
+        "y " + "7" * TEXT_CHARACTERS_MAX,
     ],
 )
 def test_anything_else_is_no_instruction(text: str | None) -> None:
     assert instruction_in(text) is None
+
+
+def test_white_space_does_not_count_not_even_as_length() -> None:
+    assert instruction_in(f" \n y \t {CODE}" + " " * TEXT_CHARACTERS_MAX) == by_code(CODE, approves=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "talk"), [("yes please", True), ("no problem", True), ("y request-7", False), (f"y {CODE}", False)]
+)
+def test_any_word_may_be_an_id_but_some_sound_like_conversation(text: str, *, talk: bool) -> None:
+    found = instruction_in(text)
+    assert found is not None
+    assert found.talk is talk
 
 
 def test_a_button_says_approve_or_reject() -> None:

@@ -300,7 +300,14 @@ async def test_a_number_that_changed_hands_decides_nothing(desk: Desk) -> None:
         assert (await desk.record(f"wamid.agrees.{number}"))["senderPhone"] == ONE, "kept as the policy knows the approver"
 
 
-@pytest.mark.parametrize("text", ["hello", "y", "yes please", "\U0001f44d", "x" * 4096, "y ZZZZZZZZ ZZZZZZZZ"])
+@pytest.mark.parametrize("text", ["yes please", "no problem"])
+async def test_talk_that_reads_like_a_command_is_about_no_request_and_gets_no_reply(desk: Desk, text: str) -> None:
+    before = len(await desk.world.rows(NOTIFICATIONS))
+    assert await desk.says(text, message_id=f"wamid.talk.{text}") == {**IGNORED, "reason": "request_not_found"}
+    assert len(await desk.world.rows(NOTIFICATIONS)) == before
+
+
+@pytest.mark.parametrize("text", ["hello", "y", "yes please do", "\U0001f44d", "x" * 4096, "y ZZZZZZZZ ZZZZZZZZ"])
 async def test_talk_is_no_command_and_gets_no_reply(desk: Desk, text: str) -> None:
     before = len(await desk.world.rows(NOTIFICATIONS))
     assert await desk.says(text, message_id=f"wamid.talk.{hash(text)}") == {**IGNORED, "reason": "invalid_command"}

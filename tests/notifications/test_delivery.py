@@ -324,8 +324,12 @@ async def test_one_that_cannot_be_sent_never_stops_the_rest(world: World) -> Non
     with capture_logs() as logs:
         assert await deliver_due(desk.services) == 2
     assert await desk.status(good) is DeliveryStatus.SENT
-    assert await desk.status(broken) is DeliveryStatus.PENDING
-    assert [entry["event"] for entry in logs] == ["notification.undelivered"]
+    assert await desk.status(broken) is DeliveryStatus.FAILED
+    assert [entry["event"] for entry in logs] == ["notification.unexpected", "notification.failed"]
+    for seconds in (60, 120):
+        world.clock.pass_time(seconds=seconds)
+        await deliver_due(desk.services)
+    assert await desk.status(broken) is DeliveryStatus.DEAD_LETTER
 
 
 async def test_a_run_sends_so_many_and_those_first_that_have_waited_longest(world: World) -> None:

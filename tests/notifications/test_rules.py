@@ -95,8 +95,8 @@ def test_a_payment_is_told_in_portuguese() -> None:
         ("not_found", "There is no card request #7K3M9QXD.", "Não existe o pedido de cartão #7K3M9QXD."),
         (
             "owner_gone",
-            "#7K3M9QXD cannot be decided: the customer is gone.",
-            "#7K3M9QXD não pode ser decidido: o cliente não existe mais.",
+            "#7K3M9QXD cannot be approved: the customer is gone.",
+            "#7K3M9QXD não pode ser aprovado: o cliente não existe mais.",
         ),
         (
             "owner_disabled",
@@ -107,11 +107,6 @@ def test_a_payment_is_told_in_portuguese() -> None:
             "has_card",
             "#7K3M9QXD cannot be approved: the customer has a card already.",
             "#7K3M9QXD não pode ser aprovado: o cliente já tem um cartão.",
-        ),
-        (
-            "refused",
-            "#7K3M9QXD cannot be decided here. Use the console.",
-            "#7K3M9QXD não pode ser decidido por aqui. Use o console.",
         ),
     ],
 )

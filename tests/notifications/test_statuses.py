@@ -126,12 +126,13 @@ async def test_outside_of_the_window_it_goes_out_at_once_as_a_template(world: Wo
     desk = await desk_in(world, whatsapp__approvalTemplate="card_request")
     await desk.hear_from(PHONE)
     told, message_id = await sent(desk)
-    await take_status(desk.services, word("failed", message_id, told, ONLY_TEMPLATES))
+    assert await take_status(desk.services, word("failed", message_id, told, ONLY_TEMPLATES)) == told
+    await deliver(desk.services, told)
     assert [type(content) for _, content, _ in desk.messenger.sent] == [Question, Template]
     found = await desk.read(told)
     assert (found.delivery_status, found.as_template) == (DeliveryStatus.SENT, True)
     assert found.provider_message_id is not None
-    await take_status(desk.services, word("failed", found.provider_message_id, told, ONLY_TEMPLATES))
+    assert await take_status(desk.services, word("failed", found.provider_message_id, told, ONLY_TEMPLATES)) is None
     assert await desk.status(told) is DeliveryStatus.DEAD_LETTER
     assert len(desk.messenger.sent) == 2
 

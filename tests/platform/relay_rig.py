@@ -141,6 +141,13 @@ def stream(aggregate_id: str, count: int, services: Services, *, first: int = 1,
     return rows
 
 
+def cards_of_one_shard(count: int) -> list[str]:
+    """Ids of so many cards whose events wait in the same shard."""
+    wanted = shard_of("card", "card-0")
+    found = (f"card-{number}" for number in range(100_000) if shard_of("card", f"card-{number}") == wanted)
+    return [card for card, _ in zip(found, range(count), strict=False)]
+
+
 @dataclass(slots=True)
 class Rig:
     """A program whose outbox a test fills."""

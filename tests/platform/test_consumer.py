@@ -355,7 +355,13 @@ async def test_events_of_an_aggregate_go_one_after_the_other_by_sequence_and_oth
     assert len(reacting.begun) == 10
 
 
-async def test_one_that_fails_does_not_hold_back_the_next_of_its_aggregate(own: Subscribed, shaky: World) -> None:
+async def test_one_that_fails_stays_and_does_not_hold_back_the_next_of_its_aggregate(
+    own: Subscribed, shaky: World, faulty: Faulty
+) -> None:
+    async def one_is_left() -> bool:
+        depth = await own.queue.depth()
+        return (depth.waiting, depth.in_hand) == (0, 1)
+
     async def fail_the_first(envelope: Envelope) -> None:
         if envelope.sequence == 1:
             raise Unavailable("not now")
@@ -365,7 +371,9 @@ async def test_one_that_fails_does_not_hold_back_the_next_of_its_aggregate(own: 
     with heard():
         async with consuming(consumer_of(own, shaky, reacting, replace(QUICK, retry_seconds=60))):
             await eventually(lambda: len(reacting.done) == 1)
+        await eventually(one_is_left)
     assert [envelope.sequence for envelope in reacting.begun] == [1, 2]
+    assert faulty.count("DeleteMessageBatch") == 1
 
 
 async def test_a_deletion_that_fails_is_told_and_the_message_handled_again(own: Subscribed, shaky: World, faulty: Faulty) -> None:
@@ -427,11 +435,20 @@ async def test_stopping_lets_reactions_finish_and_gives_back_the_rest_at_once(
     assert faulty.count("ReceiveMessage") == receives
 
 
-async def test_what_does_not_finish_in_time_is_given_back_at_once(own: Subscribed, shaky: World) -> None:
-    reacting = Reacting(lambda _: asyncio.Event().wait())  # type: ignore[arg-type,return-value]  # its result is nobody's
+async def test_what_does_not_finish_in_time_is_ended_and_given_back_at_once(own: Subscribed, shaky: World) -> None:
+    ended = asyncio.Event()
+
+    async def hang(_: Envelope) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    reacting = Reacting(hang)
     await own.send(event())
     async with consuming(consumer_of(own, shaky, reacting, replace(QUICK, finish_seconds_max=0.1))):
         await eventually(lambda: len(reacting.begun) == 1)
+    assert ended.is_set()
     depth = await own.queue.depth()
     assert (depth.waiting, depth.in_hand, len(reacting.done)) == (1, 0, 0)
 
@@ -467,7 +484,9 @@ async def test_an_outage_of_receiving_is_one_line_and_then_it_goes_on(
             await eventually(lambda: faulty.count("ReceiveMessage") > 4)
             await own.send(event())
             await eventually(lambda: len(reacting.done) >= 1)
-    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("consumer.receive_failed", "warning")]
+            assert [(entry["event"], entry["log_level"]) for entry in logs] == [("consumer.receive_failed", "warning")]
+            faulty.strike("ReceiveMessage", fault)
+            await eventually(lambda: len(logs) == 2)  # the next outage is another
 
 
 async def test_a_queue_that_is_missing_is_read_as_soon_as_it_is_there(own: Subscribed, shaky: World) -> None:

@@ -1,6 +1,5 @@
 """What the relay sends, in which order, and what it writes down: step by step, without its tasks."""
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,16 +8,9 @@ import pytest
 from tazco.platform.aws import AwsUnreachable
 from tazco.platform.bus import BusDown
 from tazco.platform.outbox import shard_of
-from tazco.platform.publishing import INBOX_ROWS_MAX, LOOK_ROWS_MAX
+from tazco.platform.publishing import INBOX_ROWS_MAX
 from tests.platform.faults import error
-from tests.platform.relay_rig import Rig, step_all, stream
-
-
-def cards_of_one_shard(count: int) -> list[str]:
-    """Ids of so many cards whose events wait in the same shard."""
-    wanted = shard_of("card", "card-0")
-    found = (f"card-{number}" for number in range(100_000) if shard_of("card", f"card-{number}") == wanted)
-    return [card for card, _ in zip(found, range(count), strict=False)]
+from tests.platform.relay_rig import Rig, cards_of_one_shard, step_all, stream
 
 
 async def test_an_event_arrives_and_its_row_leaves_the_index_with_a_date_to_expire(rig: Rig) -> None:
@@ -216,23 +208,3 @@ async def test_an_outage_of_the_bus_counts_against_no_event_and_keeps_the_order(
     assert await step_all(relay) == 3
     assert rig.seam.order("card-1") == [1, 2, 3]
     assert await rig.pending() == []
-
-
-async def test_a_thousand_that_wait_at_the_head_hide_no_other(rig: Rig) -> None:
-    cards = cards_of_one_shard(2)
-    blocked, free = stream(cards[0], 2 * LOOK_ROWS_MAX + 50, rig.services), stream(cards[1], 1, rig.services)
-    later = replace(blocked[0], retry_count=1, next_retry_at=rig.clock() + timedelta(hours=1))
-    await rig.write(later, *blocked[1:], *free)
-    relay = await rig.settled()
-    shard = shard_of("card", cards[0])
-    steps = 0
-    while not rig.seam.accepted:
-        await relay.step(shard)
-        steps += 1
-        assert steps <= 4
-    assert [event["aggregateId"] for event in rig.seam.accepted] == [cards[1]]
-    await relay.step(shard)
-    reads = sum(len(json.loads(call.body)["RequestItems"]) for call in rig.seam.calls if call.operation == "BatchGetItem")
-    await relay.step(shard)
-    again = sum(len(json.loads(call.body)["RequestItems"]) for call in rig.seam.calls if call.operation == "BatchGetItem")
-    assert again == reads, "what waits is remembered"

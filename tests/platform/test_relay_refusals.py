@@ -8,9 +8,11 @@ import structlog
 from structlog.testing import capture_logs
 
 from tazco.platform import publishing
+from tazco.platform.bus import BusDown
 from tazco.platform.outbox import DEAD_LETTERS, OutboxRow
 from tazco.platform.relaying import Relay
-from tests.platform.relay_rig import Rig, refusing, step_all, stream, take_all
+from tests.platform.faults import error
+from tests.platform.relay_rig import Rig, cards_of_one_shard, refusing, step_all, stream, take_all
 
 
 async def again(rig: Rig, relay: Relay) -> Relay:
@@ -85,8 +87,14 @@ async def test_the_schedule_survives_the_relay_that_began_it(rig: Rig) -> None:
     assert left.next_retry_at is None
 
 
-async def test_a_dead_letter_raises_the_alarm(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "log", structlog.get_logger())  # one that has not cached where it writes
+@pytest.fixture
+def open_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A logger that has not cached where it writes, so that a test can listen."""
+    monkeypatch.setattr(publishing, "log", structlog.get_logger())
+
+
+async def test_a_dead_letter_raises_the_alarm(rig: Rig, open_log: None) -> None:
+    assert open_log is None
     (row,) = stream("card-1", 1, rig.services)
     await rig.write(row)
     with capture_logs() as lines:
@@ -125,6 +133,33 @@ async def test_a_retry_that_an_operator_wants_now_does_not_wait_for_its_time(rig
     await rig.write(replace(kept, next_retry_at=None))
     rig.clock.pass_time(seconds=6)
     assert await step_all(relay) == 1
+
+
+async def test_a_retry_that_somebody_else_has_sent_meanwhile_is_not_sent(rig: Rig) -> None:
+    (row,) = stream("card-1", 1, rig.services)
+    await rig.write(row)
+    rig.seam.refuse = refusing([row.event_id])
+    relay = await rig.settled()
+    await step_all(relay)
+    rig.seam.refuse = take_all
+    await rig.write(replace(row, pending_shard=None, created_at=None))
+    rig.clock.pass_time(seconds=11)
+    assert await step_all(relay, look=False) == 0
+
+
+async def test_an_outage_in_the_middle_of_a_batch_keeps_what_was_judged_before_it(rig: Rig) -> None:
+    rows = stream("card-1", 2, rig.services)
+    others = [stream(card, 1, rig.services)[0] for card in cards_of_one_shard(3)]
+    await rig.write(*others)
+    relay = await rig.settled()
+    rig.seam.whole = [error(400, "ValidationException"), "", error(400, "AccessDeniedException")]
+    with pytest.raises(BusDown):
+        await step_all(relay)
+    (sent,) = rig.seam.accepted
+    assert set(await rig.pending()) == {row.event_id for row in others} - {sent["eventId"]}
+    await rig.write(*rows)
+    assert await step_all(relay) == 4
+    assert len({event["eventId"] for event in rig.seam.accepted}) == len(rig.seam.accepted) == 5
 
 
 async def test_an_event_that_is_refused_lets_nothing_of_its_card_pass(rig: Rig) -> None:
@@ -169,18 +204,26 @@ async def test_a_failure_is_not_written_over_somebody_elses(rig: Rig) -> None:
     kept = await rig.read(row)
     assert kept is not None
     assert kept.retry_count == 3
+    await step_all(relay)
+    assert len(rig.seam.batches) == 2, "read again, and due"
+    kept = await rig.read(row)
+    assert kept is not None
+    assert kept.retry_count == 4
 
 
-@pytest.mark.parametrize("deaths", [0, 5])
-async def test_a_lost_answer_counts_a_failure_once(rig: Rig, deaths: int) -> None:
-    row = replace(stream("card-1", 1, rig.services)[0], retry_count=deaths)
+@pytest.mark.parametrize("retries", [0, 5])
+async def test_a_lost_answer_counts_a_failure_once_and_no_alarm_is_lost(rig: Rig, open_log: None, retries: int) -> None:
+    assert open_log is None
+    row = replace(stream("card-1", 1, rig.services)[0], retry_count=retries)
     await rig.write(row)
     rig.seam.refuse = refusing([row.event_id])
     rig.seam.lose["UpdateItem"] = ["lost after", "lost after"]
-    await step_all(await rig.settled())
+    with capture_logs() as lines:
+        await step_all(await rig.settled())
     kept = await rig.read(row)
     assert kept is not None
-    assert (kept.retry_count, kept.dead) == ((5, True) if deaths else (1, False))
+    assert (kept.retry_count, kept.dead) == ((5, True) if retries else (1, False))
+    assert [line["event"] for line in lines] == (["relay.dead_letter"] if retries else [])
 
 
 async def test_the_reason_in_the_row_is_short_and_shows_no_phone_number(rig: Rig) -> None:

@@ -1,6 +1,7 @@
 """The webhooks of both providers: raw bytes are proved first, then read; what they say is in `commands`."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import wraps
 from typing import Any, Final
 
@@ -22,18 +23,21 @@ from tazco.platform.http.fields import Body
 from tazco.platform.http.routing import Doc, Routes
 from tazco.platform.http.schema import ErrorEnvelope
 from tazco.platform.jsontext import Malformed, parse_object
+from tazco.platform.running import may_pass, tell_failure
 from tazco.platform.whatsapp.incoming import Broken, Ignored, Incoming, Item, StatusUpdate, parse_meta, parse_wppconnect
 from tazco.platform.whatsapp.signatures import SignatureMissing, SignatureWrong, answer_handshake, check_secret, check_signature
 
 log = structlog.get_logger()
 
-REPLY_SECONDS_MAX: Final = 30.0
-"""For a reply that is sent after the answer; what takes longer is sent by the worker's timer."""
+REPLY_SECONDS_MARGIN: Final = 5.0
+"""Beyond what a send takes at most, for a message that goes out after the answer; the worker's timer sends what takes longer."""
+
+PROBE_SECONDS_MAX: Final = 2.0
 
 UNEXPECTED: Final = "Something went wrong on our side."
 
-Heard = tuple[Mapping[str, Any], str | None]
-"""What is answered about one item, and the reply to its sender that still has to be sent."""
+Heard = tuple[Mapping[str, Any] | None, str | None]
+"""What is answered about one item, and the notification that has to be sent because of it."""
 
 routes = Routes()
 
@@ -104,7 +108,7 @@ async def hear_meta(call: Call) -> Response:
     """Proved by `X-Hub-Signature-256` over the raw body. One broken message costs none of the others.
 
     Meta repeats for days what is not answered with 200, and never what is: so a message that failed is answered with 200 if it is
-    recorded, because the worker finishes it, and with 500 if it is not.
+    recorded, because the worker finishes it. One that is not, or a status that could not be written down, is answered with 500.
     """
     settings = call.services.settings
     raw = await call.raw_body(settings.webhook_max_body_bytes)
@@ -117,20 +121,21 @@ async def hear_meta(call: Call) -> Response:
         except NotRecorded:
             log.exception("approvals.not_recorded")
             lost = True
-        except Exception:
-            log.exception("approvals.unexpected")
+        except Exception as error:  # noqa: BLE001  # told in the log; it must not cost the rest of the batch
+            tell_failure("approvals.unexpected", error)
+            lost = lost or (isinstance(item, StatusUpdate) and may_pass(error))
             heard += [] if isinstance(item, StatusUpdate) else [(failure(UNEXPECTED), None)]
     replies = [notification_id for _, notification_id in heard if notification_id]
-    answer = failure(UNEXPECTED) if lost else {"ok": True, "results": [view for view, _ in heard]}
+    results = [view for view, _ in heard if view is not None]
+    answer = failure(UNEXPECTED) if lost else {"ok": True, "results": results}
     return _answered(call, answer, 500 if lost else 200, replies)
 
 
 async def _hear(call: Call, item: Item) -> list[Heard]:
-    """One item; nothing is answered about statuses."""
+    """One item; nothing is answered about statuses, but one may cause a message."""
     match item:
         case StatusUpdate():
-            await take_status(call.services, item)
-            return []
+            return [(None, await take_status(call.services, item))]
         case Broken():
             log.warning("approvals.broken_message", reason=item.reason)
             return [(failure(f"{item.reason}."), None)]
@@ -160,9 +165,16 @@ async def get_bridge_health(call: Call) -> Response:
     """Always 200; whether WPPConnect is connected is at most 30 seconds old."""
     services = call.services
     used = services.messenger is not None and services.settings.whatsapp_provider == "wppconnect"
-    connected = used and services.messenger is not None and await services.messenger.connected()
+    connected = used and services.messenger is not None and await _in_time(services.messenger.connected())
     whatsapp = {"connected": connected, "session": services.settings.wpp_session}
     return call.reply({"status": "ok", "timestamp": to_text(services.clock()), "whatsapp": whatsapp})
+
+
+async def _in_time(probe: Coroutine[Any, Any, bool]) -> bool:
+    """Connected, as far as that shows in a moment; a probe that takes longer goes on, and the next caller learns of it."""
+    asking = asyncio.create_task(probe)
+    await asyncio.wait([asking], timeout=PROBE_SECONDS_MAX)
+    return asking.done() and asking.result()
 
 
 BRIDGE = Doc(
@@ -219,5 +231,6 @@ def _answered(call: Call, view: Mapping[str, Any], status: int, replies: Sequenc
 
 
 async def _send(call: Call, replies: Sequence[str]) -> None:
-    call.allow(REPLY_SECONDS_MAX)
+    messenger = call.services.messenger
+    call.allow((messenger.send_seconds if messenger else 0) + REPLY_SECONDS_MARGIN)
     await deliver_all(call.services, replies)

@@ -29,7 +29,7 @@ from tazco.platform.whatsapp.incoming import Incoming
 from tazco.platform.work import Work
 from tazco.trackers.commands import close
 from tazco.trackers.model import Tracker, TrackerStatus
-from tazco.trackers.store import code_row, tracker
+from tazco.trackers.store import CODE_PREFIX, code_row, named_by_code, tracker
 from tazco.users.model import UserNotFound
 from tazco.users.store import user
 
@@ -133,17 +133,20 @@ async def carry_out(message: InboundMessage, work: Work) -> tuple[bool, Processe
     return True, Processed(outcome=outcome, notification_id=told)
 
 
-async def _decide(instruction: Instruction, approver: Approver, work: Work) -> tuple[Outcome, ReplyContent]:
+async def _decide(instruction: Instruction, approver: Approver, work: Work) -> tuple[Outcome, ReplyContent | None]:
+    """In the contract's order: no such request, too late, decided already, decided now, refused."""
     awaited = await _tracker_meant(instruction, work)
-    if awaited is None:
-        return _ignored(Why.REQUEST_NOT_FOUND), ReplyContent(said=Said.NOT_FOUND, code=instruction.about)
+    (asked,) = await work.read(request(awaited.ecosystem_id, awaited.request_id)) if awaited else (None,)
+    if awaited is None or asked is None:
+        told = None if instruction.talk else ReplyContent(said=Said.NOT_FOUND, code=instruction.about)
+        return _ignored(Why.REQUEST_NOT_FOUND), told
     known = partial(ReplyContent, code=awaited.code, request_id=awaited.request_id, owner=awaited.ecosystem_id)
     if awaited.status is TrackerStatus.EXPIRED or (awaited.open and awaited.overdue(work.now)):
         return _ignored(Why.EXPIRED), known(said=Said.EXPIRED)
     if not awaited.open:
         return _ignored(Why.ALREADY_PROCESSED, awaited.request_id), known(said=Said.ALREADY_DECIDED)
     decide = _approve if instruction.approves else _reject
-    outcome, said, limit = await _or_refused(decide(awaited.request_id, approver, work), awaited.request_id)
+    outcome, said, limit = await _or_refused(decide(awaited, approver, work), awaited.request_id)
     return outcome, known(said=said, limit=limit)
 
 
@@ -159,30 +162,46 @@ async def _or_refused(deciding: Awaitable[_Decision], request_id: CardRequestId)
         return Outcome(action=Action.ERROR, request_id=request_id, error=refusal.message), REFUSALS[type(refusal)], None
 
 
-async def _approve(request_id: CardRequestId, approver: Approver, work: Work) -> _Decision:
-    command = ApproveRequest(request_id=request_id, reason=f"Approved by {approver.name} over WhatsApp")
+async def _approve(awaited: Tracker, approver: Approver, work: Work) -> _Decision:
+    request_id, reason = awaited.request_id, f"Approved by {approver.name} over WhatsApp"
+    command = ApproveRequest(request_id=request_id, owner=awaited.ecosystem_id, reason=reason)
     decided = await approve_request(command, work)
     return Outcome(action=Action.APPROVED, request_id=request_id), Said.APPROVED, decided.request.approved_limit
 
 
-async def _reject(request_id: CardRequestId, approver: Approver, work: Work) -> _Decision:
-    reason = f"Rejected by {approver.name} over WhatsApp"
-    await reject_request(RejectRequest(request_id=request_id, reason=REASON_SHOWN, audit_reason=reason), work)
+async def _reject(awaited: Tracker, approver: Approver, work: Work) -> _Decision:
+    request_id, reason = awaited.request_id, f"Rejected by {approver.name} over WhatsApp"
+    command = RejectRequest(request_id=request_id, owner=awaited.ecosystem_id, reason=REASON_SHOWN, audit_reason=reason)
+    await reject_request(command, work)
     return Outcome(action=Action.REJECTED, request_id=request_id), Said.REJECTED, None
 
 
 async def _tracker_meant(instruction: Instruction, work: Work) -> Tracker | None:
-    if not instruction.by_code:
-        exactly, in_lower_case = await work.read(tracker(instruction.about), tracker(instruction.about.lower()))
-        return exactly or in_lower_case
-    (named,) = await work.read(code_row(instruction.about))
-    if named is None:
-        return None
-    (found,) = await work.read(tracker(named.points_to))
-    if found is not None and found.code != instruction.about:
+    """By its code, else by the whole id of its request."""
+    by_code = await _tracker_with(instruction.code, work) if instruction.code else None
+    if by_code is not None or instruction.about.startswith(CODE_PREFIX):
+        return by_code
+    exactly, in_lower_case = await work.read(tracker(instruction.about), tracker(instruction.about.lower()))
+    return exactly or in_lower_case
+
+
+async def _tracker_with(code: str, work: Work) -> Tracker | None:
+    """The open tracker with a code, else the newest closed one; none where several are open, which only another program can cause."""
+    (named,) = await work.read(code_row(code))
+    if named is not None:
+        (found,) = await work.read(tracker(named.points_to))
+        if found is None or found.code == code:
+            return found
         log.error("approvals.code_of_another_request", request_id=named.points_to)
         return None
-    return found
+    (entries,) = await work.read(named_by_code(code))
+    rows = await work.read(*(tracker(entry["requestId"]) for entry in entries))
+    meant = [each for each in rows if each is not None and each.code == code]
+    still_open = [each for each in meant if each.open]
+    if len(still_open) > 1:
+        log.error("approvals.code_of_several_requests", request_ids=[each.request_id for each in still_open])
+        return None
+    return still_open[0] if still_open else max(meant, key=lambda each: each.expires_at, default=None)
 
 
 async def expire_overdue(request_id: str, work: Work) -> bool:
@@ -197,7 +216,8 @@ async def expire_overdue(request_id: str, work: Work) -> bool:
     if found is None:
         close(work, awaited, TrackerStatus.EXPIRED)
     elif found.pending:
-        hours = round((awaited.expires_at - awaited.created_at) / HOUR)
+        opened_at = awaited.created_at or found.created_at
+        hours = round((awaited.expires_at - opened_at) / HOUR)
         expire(work, found, owner, awaited, rejects=work.policy.expiry_rejects, hours=hours)
     else:
         approved = found.status is RequestStatus.APPROVED

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tazco.kernel.ids import CardRequestId
+from tazco.trackers.model import code_as_typed
 
 APPROVE = "approve"
 REJECT = "reject"
@@ -11,22 +12,31 @@ REJECT = "reject"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruction:
-    """A decision in an approver's words. `about` is a code in its normal form, or else what should be the id of a request."""
+    """A decision in an approver's words. `about` is what should be a code or the id of a request."""
 
     approves: bool
     about: str
-    by_code: bool
+
+    @property
+    def code(self) -> str | None:
+        """The code that is meant, in its normal form; None if it cannot be one."""
+        return code_as_typed(self.about)
+
+    @property
+    def talk(self) -> bool:
+        """Rather conversation, as in `no problem`, than a slip of the finger: no digit, and no code."""
+        return self.code is None and not any(character.isdigit() for character in self.about)
 
     @property
     def text(self) -> str:
         """In our own words, as the inbound message keeps it until it is carried out."""
-        return f"{APPROVE if self.approves else REJECT} {'#' if self.by_code else ''}{self.about}"
+        return f"{APPROVE if self.approves else REJECT} {self.about}"
 
 
 def instruction_kept(text: str) -> Instruction:
     """The instruction that `Instruction.text` wrote down."""
     verb, _, about = text.partition(" ")
-    return Instruction(approves=verb == APPROVE, about=about.removeprefix("#"), by_code=about.startswith("#"))
+    return Instruction(approves=verb == APPROVE, about=about)
 
 
 class Action(StrEnum):

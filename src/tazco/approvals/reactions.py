@@ -22,9 +22,7 @@ from tazco.trackers.store import overdue_at
 
 log = structlog.get_logger()
 
-PER_RUN_MAX: Final = 200
-SWEEP_BACK: Final = timedelta(hours=24)
-"""An instruction that lay about for longer is not what anybody wants any more."""
+PER_RUN_MAX: Final = 2_000
 
 SYSTEM: Final = Caller(subject=Subject("system"), email="system@expired.internal")
 UNANSWERED: Final = "unanswered"
@@ -53,7 +51,7 @@ async def expire_unanswered(services: Services) -> int:
 async def sweep(services: Services) -> int:
     """Carry out instructions that were recorded and then left lying, as by a process that died."""
     now = services.clock()
-    bounds = unfinished(since=to_text(now - SWEEP_BACK), until=to_text(now - TAKE_OVER_AFTER))
+    bounds = unfinished(until=to_text(now - TAKE_OVER_AFTER))
     done = 0
     async for message_id in _named(services, bounds, "messageId"):
         try:

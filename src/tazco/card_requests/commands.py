@@ -119,16 +119,17 @@ async def _find(request_id: CardRequestId, work: Work) -> EcosystemId:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApproveRequest:
-    """An operator grants a card. Without a limit it gets what the owner's present tier may have."""
+    """An operator grants a card. Without a limit it gets what the owner's present tier may have; a known owner is not looked up."""
 
     request_id: CardRequestId
+    owner: EcosystemId | None = None
     limit: Money | None = None
     reason: str = "Approved"
 
 
 async def approve_request(command: ApproveRequest, work: Work) -> Decided:
     """Grant the card with the operator's limit, at most that of the owner's present tier."""
-    ecosystem_id = await _find(command.request_id, work)
+    ecosystem_id = command.owner or await _find(command.request_id, work)
     found, owner, cards, awaited = await work.read(
         request(ecosystem_id, command.request_id), user(ecosystem_id), cards_of(ecosystem_id), tracker(command.request_id)
     )
@@ -183,12 +184,13 @@ class RejectRequest:
 
     request_id: CardRequestId
     reason: str
+    owner: EcosystemId | None = None
     audit_reason: str | None = None
 
 
 async def reject_request(command: RejectRequest, work: Work) -> Decided:
     """Turn the request down; the cool-down begins."""
-    ecosystem_id = await _find(command.request_id, work)
+    ecosystem_id = command.owner or await _find(command.request_id, work)
     found, owner, awaited = await work.read(
         request(ecosystem_id, command.request_id), user(ecosystem_id), tracker(command.request_id)
     )

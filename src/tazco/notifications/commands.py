@@ -152,18 +152,16 @@ async def record_attempt(claimed: Notification, attempt: Attempt, work: Work) ->
     assert attempt.failure is not None, "an attempt is accepted or fails"
     if found.next_attempt_at != claimed.next_attempt_at:
         return None
-    _, template = forms_of(found, work.policy)
-    has_template = template is not None and not attempt.as_template
     tried = replace(found, as_template=attempt.as_template)
-    after = _judged(tried, attempt.failure.verdict, str(attempt.failure), work, has_template=has_template)
+    after = _judged(tried, attempt.failure.verdict, str(attempt.failure), work)
     work.change(NOTIFICATIONS, found, after)
     return after
 
 
-def _judged(row: Notification, verdict: Verdict, error: str, work: Work, *, has_template: bool) -> Notification:
-    """The notification after a failure. `has_template`: it can go out as a template and has not yet."""
+def _judged(row: Notification, verdict: Verdict, error: str, work: Work) -> Notification:
+    """The notification after a failure of its newest attempt."""
     error = scrubbed(error)[:ERROR_CHARACTERS_MAX]
-    if verdict is Verdict.AS_TEMPLATE and has_template:
+    if verdict is Verdict.AS_TEMPLATE and not row.as_template and forms_of(row, work.policy)[1] is not None:
         return row.due_as_template(error, work.now)
     wait = wait_after(row.retry_count) if verdict is Verdict.RETRY else None
     return row.put_off(error, work.now + wait) if wait else row.given_up(error)
@@ -175,10 +173,8 @@ async def note_status(update: StatusUpdate, work: Work) -> Notification | None:
     if found is None or not found.heeds(status, update.message_id):
         return None
     if status is DeliveryStatus.FAILED:
-        _, template = forms_of(found, work.policy)
         known = replace(found, provider_message_id=update.message_id)
-        has_template = template is not None and not found.as_template
-        after = _judged(known, verdict_of(update.error_code), str(update.error_code), work, has_template=has_template)
+        after = _judged(known, verdict_of(update.error_code), str(update.error_code), work)
     else:
         after = found.told(status, update.message_id)
     work.change(NOTIFICATIONS, found, after)
@@ -198,14 +194,13 @@ async def _meant(update: StatusUpdate, work: Work) -> Notification | None:
     return None
 
 
-async def take_status(services: Services, update: StatusUpdate) -> None:
-    """Have the provider's word written down; what has to go out again as a template goes out at once."""
+async def take_status(services: Services, update: StatusUpdate) -> str | None:
+    """Have the provider's word written down; the id of what has to go out again at once, as a template."""
     told = await _run(services, update.reference or update.message_id, partial(note_status, update))
     if told is None:
-        return
+        return None
     _announce(services, told, verdict_of(update.error_code) if told.delivery_status in FAILURES else None)
-    if told.due(services.clock()):
-        await deliver(services, told.notification_id)
+    return told.notification_id if told.due(services.clock()) else None
 
 
 async def deliver(services: Services, notification_id: str) -> None:
@@ -255,9 +250,10 @@ async def _deliver(services: Services, notification_id: str) -> None:
 
 async def _attempted(services: Services, messenger: Messenger, row: Notification) -> Attempt:
     recipient = Recipient(phone=row.recipient_phone, user_id=row.recipient_user_id)
-    content = await _form_to_send(services, messenger, row)
-    attempt = partial(Attempt, provider=messenger.provider, as_template=isinstance(content, Template))
+    attempt = partial(Attempt, provider=messenger.provider, as_template=row.as_template)
     try:
+        content = await _form_to_send(services, messenger, row)
+        attempt = partial(Attempt, provider=messenger.provider, as_template=isinstance(content, Template))
         return attempt(provider_message_id=await messenger.send(recipient, content, row.notification_id))
     except SendFailed as failure:
         return attempt(failure=failure)

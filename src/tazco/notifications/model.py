@@ -31,7 +31,6 @@ class Said(StrEnum):
     OWNER_GONE = "owner_gone"
     OWNER_DISABLED = "owner_disabled"
     HAS_CARD = "has_card"
-    REFUSED = "refused"
 
 
 class DeliveryStatus(StrEnum):

@@ -51,10 +51,9 @@ ENGLISH: Final = Wording(
         Said.ALREADY_DECIDED: "#{code} has already been decided.",
         Said.EXPIRED: "#{code} has expired.",
         Said.NOT_FOUND: "There is no card request #{code}.",
-        Said.OWNER_GONE: "#{code} cannot be decided: the customer is gone.",
+        Said.OWNER_GONE: "#{code} cannot be approved: the customer is gone.",
         Said.OWNER_DISABLED: "#{code} cannot be approved: the customer's account is disabled.",
         Said.HAS_CARD: "#{code} cannot be approved: the customer has a card already.",
-        Said.REFUSED: "#{code} cannot be decided here. Use the console.",
     },
 )
 
@@ -78,10 +77,9 @@ BRAZILIAN: Final = Wording(
         Said.ALREADY_DECIDED: "#{code} já foi decidido.",
         Said.EXPIRED: "#{code} expirou.",
         Said.NOT_FOUND: "Não existe o pedido de cartão #{code}.",
-        Said.OWNER_GONE: "#{code} não pode ser decidido: o cliente não existe mais.",
+        Said.OWNER_GONE: "#{code} não pode ser aprovado: o cliente não existe mais.",
         Said.OWNER_DISABLED: "#{code} não pode ser aprovado: a conta do cliente está desativada.",
         Said.HAS_CARD: "#{code} não pode ser aprovado: o cliente já tem um cartão.",
-        Said.REFUSED: "#{code} não pode ser decidido por aqui. Use o console.",
     },
 )
 

@@ -139,7 +139,7 @@ def messages_from(sender: str, *, since: str | None = None, rows_max: int | None
     return EntriesOf(INBOUND_MESSAGES, BY_SENDER_PHONE, sender, bounds)
 
 
-def unfinished(*, since: str, until: str) -> tuple[EntriesOf, ...]:
-    """Messages received between two instants of which nothing has come yet, one question a shard, the longest waiting first."""
-    bounds = Range(at_least=since, at_most=until)
+def unfinished(*, until: str) -> tuple[EntriesOf, ...]:
+    """Messages received before an instant of which nothing has come yet, one question a shard, the longest waiting first."""
+    bounds = Range(at_most=until)
     return tuple(EntriesOf(INBOUND_MESSAGES, UNFINISHED_MESSAGES, f"unfinished#{shard}", bounds) for shard in range(SHARDS))

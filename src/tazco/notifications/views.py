@@ -8,6 +8,7 @@ from tazco.kernel.clock import to_text
 from tazco.notifications.model import Notification
 from tazco.notifications.rules import HIDDEN, LAST_FOUR
 from tazco.platform.http.fields import OutTime
+from tazco.platform.phones import without_phones
 
 
 class NotificationView(TypedDict):
@@ -44,7 +45,7 @@ def notification_view(row: Notification) -> NotificationView:
         "createdAt": to_text(row.created_at),
     }
     if row.provider_message_id is not None:
-        view["providerMessageId"] = row.provider_message_id
+        view["providerMessageId"] = without_phones(row.provider_message_id)
     if row.sent_at is not None:
         view["sentAt"] = to_text(row.sent_at)
     return view

@@ -14,7 +14,7 @@ SECRET_KEYS: Final = re.compile(
 )
 JWT: Final = re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
 BEARER: Final = re.compile(r"\b(Bearer)\s+\S+", re.IGNORECASE)
-PHONE: Final = re.compile(r"(?<![\w.-])\+?[0-9]{4,11}([0-9]{4})(?!\w|[.-]\w)")
+PHONE: Final = re.compile(r"(?<![^\W_])(?<![.-])\+?[0-9]{4,11}([0-9]{4})(?![^\W_]|[.-]\w)")
 """8 to 15 digits on their own. Other numbers of that length are cut as well: better an id too few than a phone too many."""
 
 WEBHOOK_SECRET: Final = re.compile(r"(/webhooks/wpp-connect/)(?!health/?(?:\s|$)).+", re.IGNORECASE)

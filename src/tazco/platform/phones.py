@@ -3,7 +3,9 @@
 import re
 from typing import Final
 
-ADDRESS: Final = re.compile(r"[0-9]+([0-9]{4})(?=@)")
+WITHIN: Final = re.compile(r"(?<![0-9A-Za-z])[0-9]{4,11}([0-9]{4})(?![0-9A-Za-z])")
+"""8 to 15 digits on their own, whatever else stands around them."""
+
 DIGITS_MIN: Final = 8
 DIGITS_MAX: Final = 15
 BRAZILIAN_AREA_CODES: Final = frozenset(
@@ -32,4 +34,4 @@ def normalise_phone(text: str) -> str | None:
 
 def without_phones(message_id: str) -> str:
     """A message id as events, the audit and logs may have it: WPPConnect writes the sender's number into its ids, before an `@`."""
-    return ADDRESS.sub(r"****\1", message_id)
+    return WITHIN.sub(r"****\1", message_id)

@@ -17,6 +17,7 @@ from tazco.kernel.money import Money, from_decimal
 from tazco.platform.phones import normalise_phone
 
 APPROVERS_MAX: Final = 20
+NAME_CHARACTERS_MAX: Final = 100
 TIER_LIMIT_MAX: Final = Money(1_000_000_000)
 CURRENCIES_WITH_TWO_DECIMALS: Final = frozenset(
     (  # noqa: SIM905  # a list would take a line for each of them
@@ -24,7 +25,7 @@ CURRENCIES_WITH_TWO_DECIMALS: Final = frozenset(
         "CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF "
         "IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN "
         "MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS "
-        "SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD YER ZAR ZMW ZWG"
+        "SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG"
     ).split()
 )
 """Every ISO 4217 code in use whose minor unit is a hundredth."""
@@ -162,8 +163,9 @@ def approvers(text: str) -> tuple[Approver, ...]:
 
 
 def _approver(entry: Any) -> Approver:
-    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"].strip():
-        raise ValueError("each approver needs a name")
+    name = entry.get("name") if isinstance(entry, dict) else None
+    if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > NAME_CHARACTERS_MAX:
+        raise ValueError(f"each approver needs a name of at most {NAME_CHARACTERS_MAX} printable characters")
     phone, user_id = entry.get("phone"), entry.get("userId")
     if phone is None and user_id is None:
         raise ValueError("each approver needs a phone or a userId")
@@ -173,7 +175,7 @@ def _approver(entry: Any) -> Approver:
         phone = normalise_phone(phone) if isinstance(phone, str) else None
         if phone is None:
             raise ValueError("a phone has 8 to 15 digits, country code included")
-    return Approver(name=entry["name"].strip(), phone=phone, user_id=user_id)
+    return Approver(name=name.strip(), phone=phone, user_id=user_id)
 
 
 def tunable(name: str, default: str | None, read: Reading, meaning: str) -> Any:

@@ -25,6 +25,9 @@ PAGE_ENTRIES: Final = 500
 LOOK_ENTRIES_MAX: Final = 10_000
 LOOK_ROWS_MAX: Final = 500
 BACKLOG_ROWS_MAX: Final = 10_000
+STEP_EVENTS_MAX: Final = 1_000
+"""Then a step ends and the next begins, so that under steady load marks are waited for and the index is looked at."""
+
 
 Lease = Callable[[], int | None]
 """The fence under which to go on; None: begin nothing more."""
@@ -114,7 +117,7 @@ class Publisher:
     def _knows(self, event_id: str, now: datetime) -> bool:
         """Held, or sent: the index lags. One that it still names later may have been called back by an operator."""
         sent_at = self._sent.get(event_id)
-        return event_id in self._backlog or event_id in self._unmarked or (sent_at is not None and now - sent_at < FRESH)
+        return event_id in self._backlog or (sent_at is not None and now - sent_at < FRESH)
 
     async def _publish(self, lease: Lease) -> None:
         """Wave after wave: of each stream at most one event is under way, and the next only once the bus has taken it."""
@@ -123,6 +126,9 @@ class Publisher:
         while ready := await self._ready(streams):
             streams = set()
             for start in range(0, len(ready), ENTRIES_MAX):
+                if len(self._writes) >= STEP_EVENTS_MAX:
+                    self.wake.set()
+                    return
                 if (fence := lease()) is None:
                     return
                 streams |= await self._put(ready[start : start + ENTRIES_MAX], fence)

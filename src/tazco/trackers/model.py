@@ -35,8 +35,8 @@ class Tracker(Versioned):
     ecosystem_id: EcosystemId
     code: str
     status: TrackerStatus
-    created_at: datetime
     expires_at: datetime
+    created_at: datetime | None = None
     responded_by: str | None = None
     responded_at: datetime | None = None
 

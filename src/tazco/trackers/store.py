@@ -10,6 +10,8 @@ SHARDS: Final = 4
 CODE_PREFIX: Final = "code#"
 
 EXPIRED_APPROVALS: Final = Index(name="ExpiredApprovals", partition="statusShard", sort="expiresAt")
+TRACKERS_BY_CODE: Final = Index(name="TrackersByCode", partition="code")
+"""For trackers that another program wrote, without the row that makes their code unique."""
 
 
 def _open_shard(request_id: str) -> str:
@@ -20,7 +22,7 @@ TRACKERS: Final = Table(
     name="pending-approvals",
     record=Tracker,
     partition="requestId",
-    indexes=(EXPIRED_APPROVALS,),
+    indexes=(EXPIRED_APPROVALS, TRACKERS_BY_CODE),
     derived=lambda tracker: {"statusShard": _open_shard(tracker.request_id) if tracker.open else None},
     wiped_as="approvalTrackers",
 )
@@ -41,6 +43,11 @@ def tracker(request_id: str) -> Get[Tracker]:
 def code_row(code: str) -> Get[CodeRow]:
     """Which request a code stands for."""
     return Get(CODES, (CODE_PREFIX + code,))
+
+
+def named_by_code(code: str) -> EntriesOf:
+    """The trackers with a code, open or closed, by the index; one made this instant may not be there yet."""
+    return EntriesOf(TRACKERS, TRACKERS_BY_CODE, code)
 
 
 def overdue_at(instant: str) -> tuple[EntriesOf, ...]:

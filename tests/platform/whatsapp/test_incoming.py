@@ -118,11 +118,15 @@ def test_a_message_from_a_group_says_so() -> None:
         (notice(change(TAP, number_id="999")), "session_mismatch"),
         (notice(change(TAP, number_id=123456)), "session_mismatch"),
         (notice({"field": "messages", "value": {"messages": [TAP]}}), "session_mismatch"),
-        (notice(change(number_id="999", statuses=(TICK,))), "session_mismatch"),
+        (notice(change(number_id="999")), "session_mismatch"),
     ],
 )
 def test_what_is_not_for_us_is_ignored_with_its_reason(body: dict[str, Any], reason: str) -> None:
     assert parse_meta(body, NUMBER_ID) == (Ignored(reason),)
+
+
+def test_nothing_is_said_of_statuses_for_another_number() -> None:
+    assert parse_meta(notice(change(number_id="999", statuses=(TICK,))), NUMBER_ID) == ()
 
 
 def test_each_message_to_another_number_is_ignored_by_itself() -> None:
@@ -169,13 +173,18 @@ def test_a_status_names_its_notification_and_why_it_failed() -> None:
     )
 
 
-def test_a_status_of_a_kind_we_do_not_keep_is_ignored_and_a_broken_one_is_broken() -> None:
-    items = meta(statuses=({**TICK, "status": "played"}, {**TICK, "id": 7}, {**TICK, "status": None}, "broken"))
-    assert [type(item) for item in items] == [Ignored, Broken, Broken, Broken]
+def test_of_a_status_that_we_do_not_keep_or_that_is_broken_nothing_is_said() -> None:
+    assert meta(statuses=({**TICK, "status": "played"}, {**TICK, "id": 7}, {**TICK, "status": None}, "broken")) == ()
+
+
+def test_a_message_of_another_type_says_nothing_whatever_it_carries() -> None:
+    assert one({**TAP, "type": "reaction", "text": {"body": "y 7K3M9QXD"}}).text is None
+    untyped = {name: value for name, value in TAP.items() if name != "type"}
+    assert one({**untyped, "interactive": None, "text": {"body": "y 7K3M9QXD"}}).text == "y 7K3M9QXD"
 
 
 def test_names_and_texts_can_be_stored_whatever_they_hold() -> None:
-    found = one({**TAP, "interactive": None, "text": {"body": "y\ud800"}}, contacts=[{**CONTACT, "profile": {"name": "\udfff"}}])
+    found = one({**TAP, "type": "text", "text": {"body": "y\ud800"}}, contacts=[{**CONTACT, "profile": {"name": "\udfff"}}])
     assert (found.text, found.name) == ("y?", "?")
 
 

@@ -5,13 +5,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
+
 from tazco.kernel.errors import Invalid
 from tazco.platform.phones import normalise_phone
 from tazco.platform.whatsapp.limits import serialized_id, usable_id
 
+log = structlog.get_logger()
+
 STATUSES: Final = frozenset(("sent", "delivered", "read", "failed"))
 MESSAGE_EVENTS: Final = frozenset(("onmessage", "unreadmessages"))
-PHONE_ADDRESS: Final = re.compile(r"(\+?[0-9]+)(:[0-9]+)?(@c\.us|@s\.whatsapp\.net)?")
+PHONE_ADDRESS: Final = re.compile(r"(\+?[0-9][0-9 ().-]*)(:[0-9]+)?(@c\.us|@s\.whatsapp\.net)?")
 """A phone at WPPConnect, perhaps with the number of a linked device. `@lid` looks alike and hides the phone."""
 
 GROUP_SUFFIX: Final = "@g.us"
@@ -57,6 +61,13 @@ class Broken:
 
 Item = Incoming | StatusUpdate | Ignored | Broken
 
+INPUTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "text": ("text", "body"),
+    "interactive": ("interactive", "button_reply", "id"),
+    "button": ("button", "payload"),
+}
+"""By the type of a message: where its input stands."""
+
 OTHER_EVENT: Final = Ignored("non_message_event")
 OTHER_ACCOUNT: Final = Ignored("session_mismatch")
 
@@ -85,13 +96,13 @@ def _change(change: Any, phone_number_id: str) -> Iterator[Item]:
     elif not isinstance(value, Mapping):
         yield Broken("the value of a change is no object")
     elif _at(value, "metadata", "phone_number_id") != phone_number_id:
-        yield from [OTHER_ACCOUNT] * max(1, len(_listed(value.get("messages"))))
+        yield from [OTHER_ACCOUNT] * (len(_listed(value.get("messages"))) or not value.get("statuses"))
     else:
         contacts = [contact for contact in _listed(value.get("contacts")) if isinstance(contact, Mapping)]
         for message in _listed(value.get("messages")):
             yield _message(message, contacts)
         for status in _listed(value.get("statuses")):
-            yield _status(status)
+            yield from _status(status)
 
 
 def _message(message: Any, contacts: list[Mapping[str, Any]]) -> Incoming | Broken:
@@ -128,21 +139,20 @@ def _contact_of(message: Mapping[str, Any], contacts: list[Mapping[str, Any]]) -
 
 
 def _input(message: Mapping[str, Any]) -> str | None:
-    """What was typed, or what the tapped button sends."""
-    paths = (("text", "body"), ("interactive", "button_reply", "id"), ("button", "payload"))
+    """What was typed, or what the tapped button sends; a message of any other type says nothing, whatever it carries."""
+    kinds = [str(message["type"])] if "type" in message else list(INPUTS)
+    paths = (INPUTS[kind] for kind in kinds if kind in INPUTS)
     return next((found for path in paths if (found := _text(_at(message, *path)))), None)
 
 
-def _status(status: Any) -> StatusUpdate | Ignored | Broken:
-    if not isinstance(status, Mapping):
-        return Broken("a status is no object")
-    message_id, name = usable_id(status.get("id")), status.get("status")
-    if message_id is None or not isinstance(name, str):
-        return Broken("a status has no usable id or no name")
-    if name not in STATUSES:
-        return OTHER_EVENT
+def _status(status: Any) -> Iterator[StatusUpdate]:
+    """A status that we know; of others nothing can be said, and nothing is answered."""
+    message_id, name = usable_id(_at(status, "id")), _at(status, "status")
+    if message_id is None or not isinstance(name, str) or name not in STATUSES:
+        log.info("whatsapp.status_ignored", status=name if isinstance(name, str) else None)
+        return
     codes = (_at(error, "code") for error in _listed(status.get("errors")))
-    return StatusUpdate(
+    yield StatusUpdate(
         message_id=message_id,
         reference=usable_id(status.get("biz_opaque_callback_data")),
         status=name,
