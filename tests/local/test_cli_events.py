@@ -25,7 +25,7 @@ from tests.stage import Stage
 from tests.world import World
 
 READY = "watching"
-ENDS_SECONDS_MAX = 20
+ENDS_SECONDS_MAX = 60
 
 
 @pytest.fixture(autouse=True)

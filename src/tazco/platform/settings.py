@@ -36,10 +36,10 @@ class Names(BaseSettings):
     ssm_prefix: str = Field(default="/tazco/financial-api", pattern=r"^(/[A-Za-z0-9_.-]+){1,10}$")
     """Path below which the policy parameters stand."""
 
-    event_bus: str = Field(default="tazco-financial-events", min_length=1)
+    event_bus: str = Field(default="tazco-financial-events", pattern=r"^[/.\-_A-Za-z0-9]{1,256}$")
     """Name of the bus."""
 
-    event_source: str = Field(default="tazco.financial-api", min_length=1)
+    event_source: str = Field(default="tazco.financial-api", pattern=r"^[/.\-_A-Za-z0-9]{1,256}$")
     """`Source` of every event."""
 
 
