@@ -73,9 +73,12 @@ async def test_tazco_worker_works_serves_its_metrics_and_ends_cleanly(stage: Sta
             assert not worker.ended, worker.log.read_text()[-2000:]
             return (await letters.depth()).waiting == 1
 
+        async def measured() -> bool:
+            return f'tazco_queue_messages{{queue="{queue.name}"}}' in await scraped(port)
+
         await eventually(dead, seconds=30)
+        await eventually(measured)
         assert 'tazco_reactions_total{event_type="unknown",outcome="poison"} 5.0' in await scraped(port)
-        assert f'tazco_queue_messages{{queue="{queue.name}"}}' in await scraped(port)
         async with asyncio.timeout(25):
             assert await worker.stop() == 0
         log = worker.log.read_text()

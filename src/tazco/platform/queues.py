@@ -118,7 +118,6 @@ class Queue:
         except AwsError as error:
             if error.code not in NOT_THERE:
                 raise
-            self._url = None
             raise NoQueue(self.name) from error
 
 
