@@ -12,7 +12,7 @@ from tazco.kernel.clock import Clock, system_clock
 from tazco.local.stand_in.account import Account
 from tazco.local.stand_in.control import awaited_message
 from tazco.local.stand_in.courier import Courier
-from tazco.local.stand_in.faults import Fault
+from tazco.local.stand_in.faults import Answer, Fault
 from tazco.local.stand_in.phones import Bubble, Button, Kind, Phone, Phones, Provider, Sender, Tick, new_id
 from tazco.local.stand_in.provider import StandIn
 from tazco.local.stand_in.server import listening, running
@@ -175,4 +175,16 @@ async def stand_in_running(
         yield RunningStandIn(f"http://127.0.0.1:{listener.getsockname()[1]}", behind)
 
 
-__all__ = ["ACCOUNT", "Bubble", "Button", "Fault", "Kind", "Posted", "RunningStandIn", "Signature", "Tick", "stand_in_running"]
+__all__ = [
+    "ACCOUNT",
+    "Answer",
+    "Bubble",
+    "Button",
+    "Fault",
+    "Kind",
+    "Posted",
+    "RunningStandIn",
+    "Signature",
+    "Tick",
+    "stand_in_running",
+]

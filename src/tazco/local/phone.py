@@ -77,10 +77,8 @@ async def _show(calls: Calls, address: str) -> None:
     view = await calls.view(address)
     await calls.read(address)
     painter = Painter.on(out)
-    rows = painter.thread(view.thread) if view.thread else []
+    rows = painter.thread(view.thread) if view.thread else painter.told("No message yet.")
     _print(out, painter, [*painter.header(view.name, view.address), *rows])
-    if not view.thread:
-        out.print("No message yet.")
 
 
 async def _answer(calls: Calls, address: str, tap: str | None, text: str | None) -> None:

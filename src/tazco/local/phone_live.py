@@ -17,6 +17,7 @@ from tazco.platform.wire import WireFailure
 
 AGAIN_SECONDS: Final = 1.0
 READ_BYTES: Final = 4096
+LOOKING: Final = "Looking for the phone …"
 EMPTY: Final = "No message yet. It rings when somebody with a low score asks for a card."
 GONE: Final = "the stand-in does not answer; is `tazco dev` running?"
 KEEP_ROWS: Final = 3
@@ -30,6 +31,7 @@ class LivePhone:
     console: Console
     address: str | None
     view: View | None = None
+    asked: bool = False
     notice: str = ""
     scrolled: int = 0
     line: Line = field(default_factory=Line)
@@ -61,7 +63,8 @@ class LivePhone:
         painter = Painter.on(self.console)
         head = painter.header(self.view.name if self.view else "", self.view.address if self.view else self.address or "")
         foot = painter.line(self.line.text, self._hint(), self.notice)
-        rows = painter.thread(self.view.thread) if self.view and self.view.thread else [Text(), Text(f"  {EMPTY}")]
+        nothing = [Text(), *painter.told(EMPTY if self.view or self.asked else LOOKING)]
+        rows = painter.thread(self.view.thread) if self.view and self.view.thread else nothing
         room = max(KEEP_ROWS, height - len(head) - len(foot))
         self.scrolled = max(0, min(self.scrolled, len(rows) - room))
         end = len(rows) - self.scrolled
@@ -123,7 +126,7 @@ class LivePhone:
                 if self.notice == GONE:
                     self.notice = ""
             except NotDone:
-                self.view = None  # the stand-in started over
+                self.view, self.asked = None, True  # no such phone yet, or the stand-in started over
                 await asyncio.sleep(AGAIN_SECONDS)
             except WireFailure:
                 self.notice = GONE
@@ -133,6 +136,7 @@ class LivePhone:
     async def _look(self) -> None:
         address = self.view.address if self.view else self.address or await self.calls.first_address(POLL_SECONDS)
         if address is None:
+            self.asked = True
             return
         before = self.view
         self.view = await self.calls.view(address, since=before.revision if before else -1, seconds=POLL_SECONDS)

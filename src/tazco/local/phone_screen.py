@@ -81,7 +81,7 @@ class Painter:
         """Whose phone it is, and with whom the chat is."""
         holder = f"{name} · {spoken(address)}" if name else spoken(address)
         if not self.coloured:
-            return [Text(f"Tazco on the phone of {holder}"), Text()]
+            return [*self._wrapped(Text(f"Tazco on the phone of {holder}"), self.width), Text()]
         first = Text.assemble(("  ←  ", INK), (" T ", f"bold {INK} on {GREEN}"), ("  Tazco ", f"bold {INK}"), ("✔", GREEN))
         second = Text.assemble(("           business account", FAINT))
         bars = [self._bar(Text(f"  {holder}", FAINT)), self._bar(first), self._bar(second)]
@@ -103,6 +103,10 @@ class Painter:
     def placed(self, rows: Sequence[Text]) -> list[Text]:
         """Rows of exactly the phone's width."""
         return [self._bar(row, NIGHT) if self.coloured else row for row in rows]
+
+    def told(self, text: str) -> list[Text]:
+        """A remark in the place of a thread."""
+        return [Text.assemble("  ", (line.plain, FAINT)) for line in self._wrapped(Text(text), self.width - 4)]
 
     def line(self, typed: str, hint: str, notice: str) -> list[Text]:
         """The line to write on, with its cursor, and below it what can be done or what went wrong."""
@@ -210,7 +214,7 @@ def _cells(text: Text) -> int:
 
 
 def _padded(text: Text, width: int) -> Text:
-    padded = text.copy()
+    padded = Text.assemble(text)  # a style of its own becomes a span, which a surface below it does not cover
     padded.truncate(width)
     padded.append(" " * max(0, width - _cells(padded)))
     return padded

@@ -9,7 +9,6 @@ from rich.table import Table
 from tazco.local.dev import Running
 from tazco.local.doctor import Diagnosis, Verdict
 from tazco.local.people import PASSWORD, PEOPLE
-from tazco.local.programme import APPROVER
 from tazco.users.model import tier_of
 
 MARKS = {Verdict.OK: "[green]✓[/]", Verdict.WARN: "[yellow]![/]", Verdict.FAIL: "[red]✗[/]"}
@@ -24,7 +23,7 @@ def print_running(console: Console, running: Running) -> None:
         ("API", running.api_url),
         ("its documentation", f"{running.api_url}/docs"),
         ("embedded cloud", f"{running.cloud_url}"),
-        ("WhatsApp", f"a stand-in; `tazco phone` is the phone of {APPROVER}, who may approve"),
+        ("WhatsApp", "a stand-in; `tazco phone` is an approver's phone"),
         ("data and logs", f"{workspace.folder}"),
     ):
         places.add_row(name, place)

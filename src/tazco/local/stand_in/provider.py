@@ -146,8 +146,13 @@ class StandIn:
         return bubble, self.courier.send(
             [message(self.account, phone, bubble, flat=manner.flat)],
             manner,
-            when_taken=lambda: self.phones.ticked(bubble, Tick.DELIVERED),
+            when_taken=lambda: self._taken(phone, bubble),
         )
+
+    def _taken(self, phone: Phone, bubble: Bubble) -> None:
+        """The API has an answer of the holder's; it may have written back before it said so."""
+        written_back = any(each.sender is Sender.BUSINESS and each.number > bubble.number for each in phone.thread)
+        self.phones.ticked(bubble, Tick.READ if written_back else Tick.DELIVERED)
 
     def _tell_ticks(self, phone: Phone, bubble: Bubble, ticks: Iterable[Tick]) -> None:
         if self.tells_ticks:

@@ -105,9 +105,10 @@ def serve(host: str, port: int, api_url: str, *, with_parent: bool, holders: tup
         stand_in.phones.register(number=holder.number, user_id=holder.user_id, name=holder.name)
 
     async def run(stop: asyncio.Event) -> None:
-        async with httpx.AsyncClient(base_url=api_url) as http, running(stand_in, listener):
+        async with httpx.AsyncClient(base_url=api_url) as http:
             stand_in.courier.http = http
-            await stop.wait()
+            async with running(stand_in, listener):
+                await stop.wait()
 
     with listening(host, port) as listener:
         asyncio.run(run_until_told(run, with_parent=with_parent))
