@@ -29,12 +29,14 @@ from tazco.platform.running import wait_for_parent_to_end
 from tazco.platform.services import Services
 from tazco.platform.settings import BadSettings, Settings, load_settings
 from tazco.slices import ROUTES
-from tazco.wiring import services
+from tazco.wiring import serve_metrics, services
 
 ADMIN_PREFIX: Final = "/v1/admin/"
 HEADER_BYTES_MAX: Final = 32_768
 BACKLOG: Final = 2_048
-SHUTDOWN_SECONDS_MAX: Final = 25
+SHUTDOWN_SECONDS_MAX: Final = 13
+"""For requests under way, which have a deadline of their own; the relay's share comes after it, and both together stay below 25 s."""
+
 EXIT_NOT_STARTED: Final = 2
 Started = Callable[[], AbstractAsyncContextManager[Services]]
 
@@ -91,8 +93,10 @@ def serve(host: str | None, port: int | None, *, with_parent: bool) -> int:
     @asynccontextmanager
     async def started() -> AsyncIterator[Services]:
         try:
-            async with services(settings, cloud) as running, _relaying(running):
-                yield running
+            async with services(settings, cloud) as running:
+                serve_metrics(running)
+                async with _relaying(running):
+                    yield running
         except (NoPolicy, CloudMisconfigured, BadSettings) as problem:
             problems.append(problem)
             logging.getLogger("uvicorn.error").disabled = True  # it would tell the same as a traceback

@@ -8,7 +8,7 @@ from tazco.platform.logs import configure_logs
 from tazco.platform.relaying import Relay
 from tazco.platform.running import run_until_told
 from tazco.platform.settings import Settings, load_settings
-from tazco.wiring import services
+from tazco.wiring import started_unless_stopped
 
 
 def relay(*, with_parent: bool) -> int:
@@ -24,5 +24,6 @@ def relay(*, with_parent: bool) -> int:
 
 
 async def _run(settings: Settings, cloud: Cloud, stop: asyncio.Event) -> None:
-    async with services(settings, cloud) as running:
-        await Relay.of(running).run(stop)
+    async with started_unless_stopped(settings, cloud, stop) as running:
+        if running is not None:
+            await Relay.of(running).run(stop)

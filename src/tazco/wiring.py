@@ -1,8 +1,9 @@
 """Settings → services: the only place where the parts of the program are made and joined."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,6 +26,7 @@ from tazco.platform.outbox_watch import OutboxWatch
 from tazco.platform.paging import Cursors
 from tazco.platform.policy import InvalidPolicy, Policy
 from tazco.platform.policy_source import PolicySource
+from tazco.platform.running import unless_stopped
 from tazco.platform.services import Services
 from tazco.platform.settings import BadSettings, Settings
 from tazco.platform.tables import Get
@@ -72,7 +74,6 @@ async def services(settings: Settings, cloud: Cloud, parts: Parts = Parts()) -> 
     await jwks.prefetch()
     joined = _joined(settings, Database(aws, settings.table_prefix, parts.report_capacity), policies, verifier, parts)
     try:
-        _serve_metrics(joined)
         yield joined
     finally:
         if joined.messenger is not None:
@@ -81,7 +82,18 @@ async def services(settings: Settings, cloud: Cloud, parts: Parts = Parts()) -> 
         aws.close()
 
 
-def _serve_metrics(joined: Services) -> None:
+@asynccontextmanager
+async def started_unless_stopped(settings: Settings, cloud: Cloud, stop: asyncio.Event) -> AsyncIterator[Services | None]:
+    """The services of a process that stays, and its metrics; None if it is told to stop while it still starts."""
+    async with AsyncExitStack() as stack:
+        running = await unless_stopped(stop, stack.enter_async_context(services(settings, cloud)))
+        if running is not None:
+            serve_metrics(running)
+        yield running
+
+
+def serve_metrics(joined: Services) -> None:
+    """Serve the metrics of this process if the settings say so: for processes that stay, not for commands beside them."""
     host, port = joined.settings.host, joined.settings.metrics_port
     if not port:
         return

@@ -11,7 +11,8 @@ import structlog
 from tazco.platform.cloud import Cloud
 from tazco.platform.consumer import Consumer
 from tazco.platform.logs import configure_logs
-from tazco.platform.messaging import dead_letter_name, queue_name
+from tazco.platform.messaging import dead_letter_name, queue_name, undelivered_name
+from tazco.platform.outbox_watch import OutboxWatch
 from tazco.platform.queues import Queue
 from tazco.platform.reactions import Reactions, Timer
 from tazco.platform.running import run_until_told
@@ -19,7 +20,7 @@ from tazco.platform.services import Services
 from tazco.platform.settings import Settings, load_settings
 from tazco.platform.timers import run_timers
 from tazco.slices import REACTIONS, TIMERS
-from tazco.wiring import services
+from tazco.wiring import started_unless_stopped
 
 MEASURE_EVERY: Final = timedelta(seconds=15)
 
@@ -39,8 +40,9 @@ def worker(*, with_parent: bool) -> int:
 
 
 async def _run(settings: Settings, cloud: Cloud, stop: asyncio.Event) -> None:
-    async with services(settings, cloud) as running:
-        await work(running, REACTIONS, TIMERS, stop)
+    async with started_unless_stopped(settings, cloud, stop) as running:
+        if running is not None:
+            await work(running, REACTIONS, TIMERS, stop)
 
 
 async def work(running: Services, reactions: Sequence[Reactions], timers: Sequence[Timer], stop: asyncio.Event) -> None:
@@ -55,9 +57,13 @@ async def work(running: Services, reactions: Sequence[Reactions], timers: Sequen
 
 
 async def _measure(reactions: Sequence[Reactions], running: Services) -> int:
-    """Put the depth of every queue, and of its dead letters, into the metrics."""
+    """Put the depth of every queue and of all dead letters into the metrics, and what waits in the outbox."""
+    settings = running.settings
+    names = [undelivered_name(settings)]
     for each in reactions:
-        for name in (queue_name(running.settings, each.subscription), dead_letter_name(running.settings, each.subscription)):
-            depth = await Queue(running.aws, name).depth()
-            running.metrics.queue_depth.labels(name).set(depth.waiting)
+        names += [queue_name(settings, each.subscription), dead_letter_name(settings, each.subscription)]
+    for name in names:
+        depth = await Queue(running.aws, name).depth()
+        running.metrics.queue_depth.labels(name).set(depth.waiting)
+    await OutboxWatch(running.database, running.clock, running.metrics).look()
     return 0

@@ -158,10 +158,12 @@ class Consumer:
         react = self.reactions.react.get(envelope.event_type)
         # the correlation id goes by the name that it has in the log of the request that began it all
         with structlog.contextvars.bound_contextvars(event_id=envelope.event_id, request_id=envelope.correlation_id):
-            if react is None:
+            if react is None:  # during a deployment a newer worker may know it; it is not ours to throw away
                 log.warning("consumer.nobody_reacts", queue=self.queue.name, event_type=envelope.event_type)
                 self._count(UNKNOWN, "ignored")
-                return True
+                pause = self.pace.retry_seconds * OUTAGE_GROWTH ** (min(message.receives, RECEIVES_MAX) - 1)
+                await self._put_off(message, f"nobody reacts to {envelope.event_type}", pause)
+                return False
             try:
                 await within(self.pace.handler_seconds_max, react(self.services, envelope))
             except Exception as error:  # noqa: BLE001  # told with its traceback where it is a bug; the message comes back

@@ -1,13 +1,13 @@
 """DynamoDB as this program uses it: several questions in one round trip, pages, and raw conditional writes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast, overload
 
 from tazco.kernel.record import Record
 from tazco.platform.aws import Aws, AwsError
-from tazco.platform.codec import Item
+from tazco.platform.codec import Item, Undecodable
 from tazco.platform.tables import EntriesOf, Entry, Get, Key, Question, RowsOf, Table
 
 R = TypeVar("R", bound=Record)
@@ -20,6 +20,10 @@ BATCH_GET_MAX: Final = 100
 BATCH_WRITE_MAX: Final = 25
 UNPROCESSED_ROUNDS_MAX: Final = 8
 UNPROCESSED_BASE_SECONDS: Final = 0.025
+
+
+Broken = Callable[[Key, Undecodable], None]
+"""Told of a row that cannot be read."""
 
 
 class Overloaded(Exception):
@@ -74,16 +78,17 @@ class Database:
             for question in questions
         )
 
-    async def rows(self, table: Table[R], keys: list[Key]) -> tuple[R, ...]:
-        """The rows that exist among `keys`, in their order."""
+    async def rows(self, table: Table[R], keys: list[Key], *, broken: Broken | None = None) -> tuple[R, ...]:
+        """The rows that exist among `keys`, in their order; with `broken` those that cannot be read are told and left out."""
         unique = list(dict.fromkeys(keys))
         chunks = [unique[start : start + BATCH_GET_MAX] for start in range(0, len(unique), BATCH_GET_MAX)]
         found: dict[tuple[str, Key], Any] = {}
-        for rows in await asyncio.gather(*(self._get_all(tuple(Get(table, key) for key in chunk)) for chunk in chunks)):
+        gets = [tuple(Get(table, key) for key in chunk) for chunk in chunks]
+        for rows in await asyncio.gather(*(self._get_all(chunk, broken) for chunk in gets)):
             found.update(rows)
         return tuple(found[table.name, key] for key in unique if (table.name, key) in found)
 
-    async def _get_all(self, gets: tuple[Get[Any], ...]) -> dict[tuple[str, Key], Any]:
+    async def _get_all(self, gets: tuple[Get[Any], ...], broken: Broken | None = None) -> dict[tuple[str, Key], Any]:
         if not gets:
             return {}
         tables = {self.physical_name(get.table): get.table for get in gets}
@@ -97,7 +102,13 @@ class Database:
             for name, items in reply["Responses"].items():
                 table = tables[name]
                 for item in items:
-                    rows[table.name, table.key_of(item)] = table.codec.decode(item)
+                    key = table.key_of(item)
+                    try:
+                        rows[table.name, key] = table.codec.decode(item)
+                    except Undecodable as error:
+                        if broken is None:
+                            raise
+                        broken(key, error)
             wanted = reply.get("UnprocessedKeys") or {}
             if not wanted:
                 return rows

@@ -12,12 +12,12 @@ import structlog
 from tazco.kernel.clock import Clock
 from tazco.platform.backlog import FRESH, Backlog, Held, StreamKey, stream_of
 from tazco.platform.bus import ENTRIES_MAX, Bus, BusDown, Verdict
-from tazco.platform.codec import Item
+from tazco.platform.codec import Item, Undecodable
 from tazco.platform.database import Database
 from tazco.platform.marks import mark_published, mark_refused, refused
 from tazco.platform.metrics import Metrics
 from tazco.platform.outbox import OUTBOX, PENDING_EVENTS, OutboxRow
-from tazco.platform.tables import EntriesOf
+from tazco.platform.tables import EntriesOf, Key
 
 INBOX_ROWS_MAX: Final = 1_000
 REMEMBERED_MAX: Final = 4_096
@@ -26,6 +26,7 @@ LOOK_ENTRIES_MAX: Final = 10_000
 LOOK_ROWS_MAX: Final = 500
 BACKLOG_ROWS_MAX: Final = 10_000
 STEP_EVENTS_MAX: Final = 1_000
+STEP_SECONDS_MAX: Final = 1.0
 """Then a step ends and the next begins, so that under steady load marks are waited for and the index is looked at."""
 
 
@@ -66,6 +67,7 @@ class Publisher:
     _resume: Item | None = None
     _named: set[str] = field(default_factory=set)
     _published: int = 0
+    _unreadable: set[str] = field(default_factory=set)
 
     def nudge(self, row: OutboxRow) -> None:
         """An event that was committed just now; forgotten where too many wait."""
@@ -108,11 +110,23 @@ class Publisher:
             self._backlog.prune(self._named, now)
             self._resume, self._named = None, set()
         found = False
-        for row in await self.database.rows(OUTBOX, [(event_id,) for event_id in unknown]):
+        for row in await self._read(unknown):
             if row.pending_shard == self.shard:
                 self._backlog.add(row, now)
                 found = True
         return found
+
+    async def _read(self, event_ids: list[str]) -> tuple[OutboxRow, ...]:
+        """The rows that can be read. One that cannot, as another program may leave it, is told once and holds back its own followers."""
+
+        def broken(key: Key, error: Undecodable) -> None:
+            if key[0] not in self._unreadable:
+                self._unreadable.add(key[0])
+                log.error("relay.unreadable", event_id=key[0], shard=self.shard, error=str(error))
+
+        rows = await self.database.rows(OUTBOX, [(event_id,) for event_id in event_ids], broken=broken)
+        self._unreadable.difference_update(row.event_id for row in rows)
+        return rows
 
     def _knows(self, event_id: str, now: datetime) -> bool:
         """Held, or sent: the index lags. One that it still names later may have been called back by an operator."""
@@ -122,11 +136,12 @@ class Publisher:
     async def _publish(self, lease: Lease) -> None:
         """Wave after wave: of each stream at most one event is under way, and the next only once the bus has taken it."""
         self._take_in()
-        streams = self._backlog.streams()
+        streams, clock = self._backlog.streams(), asyncio.get_running_loop().time
+        until = clock() + STEP_SECONDS_MAX
         while ready := await self._ready(streams):
             streams = set()
             for start in range(0, len(ready), ENTRIES_MAX):
-                if len(self._writes) >= STEP_EVENTS_MAX:
+                if len(self._writes) >= STEP_EVENTS_MAX or clock() >= until:
                     self.wake.set()
                     return
                 if (fence := lease()) is None:
@@ -175,7 +190,7 @@ class Publisher:
         """Read predecessors, and rows that were read too long ago, in one consistent batch; each is then clear, waiting or gone."""
         ids = {held.row.event_id for held in unknown if not held.fresh(now)}
         ids |= {held.row.previous_event_id for held in unknown if held.row.previous_event_id and not held.clear}
-        rows = {row.event_id: row for row in await self.database.rows(OUTBOX, [(event_id,) for event_id in sorted(ids)])}
+        rows = {row.event_id: row for row in await self._read(sorted(ids))}
         for held in unknown:
             if not held.fresh(now):
                 current = rows.get(held.row.event_id)
@@ -187,6 +202,9 @@ class Publisher:
 
     def _judge_predecessor(self, held: Held, previous: OutboxRow | None, now: datetime) -> None:
         """A row that is not there left long ago. One that is pending goes first, whether the index names it or not."""
+        if held.row.previous_event_id in self._unreadable:
+            held.wait(now)
+            return
         if held.clear or previous is None or not previous.pending or previous.event_id in self._sent:
             held.clear = True
             return

@@ -20,6 +20,7 @@ from tazco.platform.metrics import Metrics
 from tazco.platform.outage import Outage
 from tazco.platform.outbox import OutboxRow
 from tazco.platform.publishing import Publisher, Step
+from tazco.platform.running import unless_stopped
 from tazco.platform.services import Services
 from tazco.platform.shards import Shards
 
@@ -31,9 +32,10 @@ UNEXPECTED_PAUSE_SECONDS: Final = 2.0
 WRITES_MAX: Final = 16
 """Marks under way at once: a quarter of the connections that the process has to DynamoDB."""
 
-FINISH_SECONDS_MAX: Final = 18.0
-LEAVE_SECONDS_MAX: Final = 5.0
-"""Together less than the 25 s after which a platform kills."""
+FINISH_SECONDS_MAX: Final = 7.0
+CANCEL_SECONDS_MAX: Final = 1.0
+LEAVE_SECONDS_MAX: Final = 3.0
+"""Together with the requests of an API in the same process less than the 25 s after which a platform kills."""
 
 DATABASE_FAILURES: Final = (AwsError, AwsUnreachable, Overloaded)
 
@@ -114,8 +116,8 @@ class Relay:
         """Relay until `stop`; then finish what is under way and give the shards back, within 25 seconds."""
         log.info("relay.started", relay=self.shards.owner)
         try:
-            while not stop.is_set():
-                await _rest(stop, await self._keep_house())
+            while (pause := await unless_stopped(stop, self._keep_house())) is not None:
+                await _rest(stop, pause)
         finally:
             await self._end()
             log.info("relay.stopped", relay=self.shards.owner)
@@ -154,7 +156,8 @@ class Relay:
                 await _rest(wake, look_at - self.monotonic())
         finally:
             del self._tasks[shard]
-            await self._let_go(shard)
+            if not self._stopping.is_set():  # whoever stops gives back everything at once
+                await self._let_go(shard)
 
     async def _try_step(self, shard: str, *, look: bool) -> Step | None:
         """A step; None where something is away or went wrong, which is noted."""
@@ -196,7 +199,8 @@ class Relay:
             _, late = await asyncio.wait(tasks, timeout=FINISH_SECONDS_MAX)
             for task in late:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            if late:
+                await asyncio.wait(late, timeout=CANCEL_SECONDS_MAX)
         try:
             async with asyncio.timeout(LEAVE_SECONDS_MAX):
                 await self.shards.leave()

@@ -149,7 +149,8 @@ class Shards:
         until_ms = epoch_ms((self.clock() + LEASE_LENGTH).timestamp())
         if not await self._put(Lease(entity_key=key, owner=self.owner, until_ms=until_ms, fence=fence), condition, values):
             return False
-        self._held[key] = _Held(fence, until)
+        if condition != HOLDS or key in self._held:  # a shard that was given back while it was renewed stays given back
+            self._held[key] = _Held(fence, until)
         return True
 
     async def _put(self, lease: Lease, condition: str, values: Mapping[str, dict[str, str]]) -> bool:
