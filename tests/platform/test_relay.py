@@ -132,7 +132,10 @@ async def test_a_nudge_for_somebody_elses_shard_or_beyond_the_inbox_is_left_to_t
     await step_all(relay)
     flood = [stream(card, 1, rig.services)[0] for card in cards_of_one_shard(INBOX_ROWS_MAX + 5)]
     relay.nudge(flood)
-    assert await step_all(relay, look=False) == INBOX_ROWS_MAX
+    sent = 0
+    while step := await step_all(relay, look=False):  # a step ends after a second, however much is left
+        sent += step
+    assert sent == INBOX_ROWS_MAX
     await rig.write(*flood[-5:])
     assert await step_all(relay) == 5
 

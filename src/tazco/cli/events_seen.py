@@ -121,7 +121,7 @@ def tail(
     """
     from tazco.kernel.clock import system_clock
     from tazco.local.event_replay import Aggregate
-    from tazco.local.event_tail import Watch, sigterm_as_interrupt, tailing
+    from tazco.local.event_tail import Watch, signals_as_interrupt, tailing
     from tazco.platform.jsontext import encode
     from tazco.platform.provision import Clients
 
@@ -132,7 +132,7 @@ def tail(
         watch = Watch(type=kind, aggregate_type=of.type if of else None, aggregate_id=of.id if of else None, ecosystem_id=person)
         cloud, settings = reached("events", "sqs")
         try:
-            with sigterm_as_interrupt(), tailing(Clients.of(cloud), settings, watch, system_clock) as running:
+            with signals_as_interrupt(), tailing(Clients.of(cloud), settings, watch, system_clock) as running:
                 err.print(f"[dim]· watching {settings.event_bus}; Ctrl-C ends it[/]", soft_wrap=True)
                 for envelope in running.events():
                     print_line(encode(envelope).decode() if as_json else _line(envelope))

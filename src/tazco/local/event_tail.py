@@ -165,10 +165,9 @@ def _uninterrupted() -> Iterator[None]:
 
 
 @contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends a blocking command as Ctrl-C does: by `KeyboardInterrupt`."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+def signals_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends a blocking command as Ctrl-C does, by `KeyboardInterrupt`; so does Ctrl-C itself where the shell made us deaf to it."""
+    with contextlib.ExitStack() as restored:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            restored.callback(signal.signal, number, signal.signal(number, signal.default_int_handler))
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
