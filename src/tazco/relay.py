@@ -1,29 +1,16 @@
 """Way in: the relay as a process of its own."""
 
 import asyncio
-from functools import partial
 
-from tazco.platform.cloud import Cloud
-from tazco.platform.logs import configure_logs
 from tazco.platform.relaying import Relay
-from tazco.platform.running import run_until_told
-from tazco.platform.settings import Settings, load_settings
-from tazco.wiring import started_unless_stopped
+from tazco.platform.services import Services
+from tazco.wiring import run_process
 
 
 def relay(*, with_parent: bool) -> int:
-    """Relay events until SIGTERM or SIGINT, then finish what is under way; the exit code. `with_parent` also ends it with its parent.
-
-    Raise `BadSettings`, `CloudMisconfigured` or `NoPolicy` before anything is relayed.
-    """
-    cloud = Cloud.from_environment()
-    settings = load_settings(cloud)
-    configure_logs(settings.log_level)
-    asyncio.run(run_until_told(partial(_run, settings, cloud), with_parent=with_parent))
-    return 0
+    """Relay events until SIGTERM or SIGINT, then finish what is under way; the exit code, and what is raised, as `run_process` says."""
+    return run_process(_relay, with_parent=with_parent)
 
 
-async def _run(settings: Settings, cloud: Cloud, stop: asyncio.Event) -> None:
-    async with started_unless_stopped(settings, cloud, stop) as running:
-        if running is not None:
-            await Relay.of(running).run(stop)
+async def _relay(running: Services, stop: asyncio.Event) -> None:
+    await Relay.of(running).run(stop)

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,14 +21,15 @@ from tazco.platform.identity import Verifier
 from tazco.platform.ids import new_id
 from tazco.platform.jwks import Jwks
 from tazco.platform.leases import Leases, Maintenance
+from tazco.platform.logs import configure_logs
 from tazco.platform.metrics import Metrics
 from tazco.platform.outbox_watch import OutboxWatch
 from tazco.platform.paging import Cursors
 from tazco.platform.policy import InvalidPolicy, Policy
 from tazco.platform.policy_source import PolicySource
-from tazco.platform.running import unless_stopped
+from tazco.platform.running import run_until_told, unless_stopped
 from tazco.platform.services import Services
-from tazco.platform.settings import BadSettings, Settings
+from tazco.platform.settings import BadSettings, Settings, load_settings
 from tazco.platform.tables import Get
 from tazco.platform.whatsapp.choosing import messenger_for
 from tazco.slices import TABLES
@@ -82,14 +83,24 @@ async def services(settings: Settings, cloud: Cloud, parts: Parts = Parts()) -> 
         aws.close()
 
 
-@asynccontextmanager
-async def started_unless_stopped(settings: Settings, cloud: Cloud, stop: asyncio.Event) -> AsyncIterator[Services | None]:
-    """The services of a process that stays, and its metrics; None if it is told to stop while it still starts."""
-    async with AsyncExitStack() as stack:
-        running = await unless_stopped(stop, stack.enter_async_context(services(settings, cloud)))
-        if running is not None:
-            serve_metrics(running)
-        yield running
+def run_process(work: Callable[[Services, asyncio.Event], Awaitable[None]], *, with_parent: bool) -> int:
+    """Do `work` as a process of its own, until SIGTERM or SIGINT set the event, also while it still starts; the exit code.
+
+    `with_parent` also ends it with its parent. Raise `BadSettings`, `CloudMisconfigured` or `NoPolicy` before any work is begun.
+    """
+    cloud = Cloud.from_environment()
+    settings = load_settings(cloud)
+    configure_logs(settings.log_level)
+
+    async def run(stop: asyncio.Event) -> None:
+        async with AsyncExitStack() as stack:
+            running = await unless_stopped(stop, stack.enter_async_context(services(settings, cloud)))
+            if running is not None:
+                serve_metrics(running)
+                await work(running, stop)
+
+    asyncio.run(run_until_told(run, with_parent=with_parent))
+    return 0
 
 
 def serve_metrics(joined: Services) -> None:

@@ -10,12 +10,13 @@ from datetime import timedelta
 
 import httpx
 
-from tazco.platform.messaging import dead_letter_name, queue_name
+from tazco.platform.messaging import dead_letter_name, queue_name, undelivered_name
 from tazco.platform.queues import Queue
 from tazco.platform.reactions import Envelope, Reactions, Timer
 from tazco.platform.services import Services
 from tazco.slices import REACTIONS
 from tazco.worker import work
+from tests.contract.test_admin_events import seed_dead_letter
 from tests.platform.subscribed import event, eventually, subscribe
 from tests.processes import Process, free_port, program
 from tests.stage import Stage
@@ -47,6 +48,7 @@ async def test_the_worker_reacts_fires_and_measures_until_it_is_told_to_stop(sta
     reactions = [Reactions(queue=own.subscription.queue, react=dict.fromkeys(own.subscription.event_types, react))]
     timers: Sequence[Timer] = [Timer(name="mine", every=timedelta(hours=1), run=fire)]
     await own.dead_letters.send(["left from yesterday"] * 3)
+    await seed_dead_letter(world)
     stop, only = asyncio.Event(), event()
     working = asyncio.create_task(work(world.services, reactions, timers, stop))
     own.put(only)
@@ -56,6 +58,8 @@ async def test_the_worker_reacts_fires_and_measures_until_it_is_told_to_stop(sta
 
     await eventually(lambda: seen == [only["eventId"]] and fired.is_set())
     await eventually(lambda: depth(own.dead_letters.name) == 3 and depth(own.queue.name) is not None)
+    assert depth(undelivered_name(stage.names)) == 0
+    await eventually(lambda: (world.services.metrics.registry.get_sample_value("tazco_outbox_dead_letters") or 0) == 1)
     await eventually(own.empty)
     stop.set()
     async with asyncio.timeout(5):

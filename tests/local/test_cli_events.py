@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -223,6 +224,14 @@ async def test_a_dead_letter_is_redriven_and_written_down_as_the_deed_of_who_run
     assert (await row(world, OUTBOX, event_id))["pendingShard"] != DEAD_LETTERS
     (deed,) = [plain(item) for item in await world.rows(AUDIT_LOGS) if item["targetId"]["S"] == event_id]
     assert (deed["actorId"], deed["action"], deed["userAgent"].split("/")[0]) == ("cli:grace", "event.redriven", "tazco")
+
+
+async def test_an_event_is_redriven_beside_a_process_that_serves_the_metrics(tmp_path: Path, stage: Stage, world: World) -> None:
+    event_id = await seed_dead_letter(world)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ran = tazco(tmp_path, "events", "redrive", event_id, environment={**stage.environment, "TAZCO_METRICS_PORT": port})
+    assert ran.returncode == 0, ran.stderr
 
 
 async def test_all_dead_letters_are_redriven_only_when_somebody_says_so(tmp_path: Path, stage: Stage, world: World) -> None:

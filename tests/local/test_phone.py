@@ -19,9 +19,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from tazco.local.phone import STAND_IN_URL
 from tazco.local.phone_keys import Key, Line
 from tazco.local.phone_screen import Painter, numbered, spoken
+from tazco.local.programme import STAND_IN_URL_VARIABLE
 from tazco.local.stand_in.phones import Bubble, Button, Kind, Phone, Provider, Sender, Tick
 from tests.local.commands import tazco
 from tests.processes import free_port
@@ -165,7 +165,7 @@ class Desk:
 
     async def run(self, folder: Path, *arguments: str) -> tuple[int, str, str]:
         """`tazco phone <arguments>` to its end, while we serve it."""
-        ran = await asyncio.to_thread(tazco, folder, "phone", *arguments, environment={STAND_IN_URL: self.stand_in.url})
+        ran = await asyncio.to_thread(tazco, folder, "phone", *arguments, environment={STAND_IN_URL_VARIABLE: self.stand_in.url})
         return ran.returncode, ran.stdout, ran.stderr
 
 
@@ -241,8 +241,8 @@ async def test_nothing_to_tap_and_an_answer_not_taken_end_with_1(desk: Desk, tmp
 def test_without_a_stand_in_the_cure_is_told(tmp_path: Path) -> None:
     unset = tazco(tmp_path, "phone", "--show")
     assert (unset.returncode, "tazco dev" in unset.stderr) == (2, True)
-    dead = tazco(tmp_path, "phone", "--show", environment={STAND_IN_URL: f"http://127.0.0.1:{free_port()}"})
-    assert (dead.returncode, STAND_IN_URL in dead.stderr) == (2, True)
+    dead = tazco(tmp_path, "phone", "--show", environment={STAND_IN_URL_VARIABLE: f"http://127.0.0.1:{free_port()}"})
+    assert (dead.returncode, STAND_IN_URL_VARIABLE in dead.stderr) == (2, True)
 
 
 @dataclass(slots=True)
@@ -282,7 +282,7 @@ async def terminal(desk: Desk, folder: Path) -> AsyncIterator[Terminal]:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TAZCO_", "NO_COLOR"))}
-    environment = {**inherited, "TERM": "xterm-256color", STAND_IN_URL: desk.stand_in.url}
+    environment = {**inherited, "TERM": "xterm-256color", STAND_IN_URL_VARIABLE: desk.stand_in.url}
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

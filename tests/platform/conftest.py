@@ -6,8 +6,11 @@ import pytest
 
 from tazco.local.embedded import EmbeddedCloud
 from tazco.slices import SUBSCRIPTIONS, TABLES
+from tests.platform.faults import Faulty
 from tests.platform.relay_rig import Rig, open_rig
-from tests.stage import new_stage
+from tests.platform.subscribed import Subscribed, subscribe
+from tests.stage import Stage, new_stage
+from tests.world import World, open_world
 
 
 @pytest.fixture
@@ -15,3 +18,24 @@ async def rig(embedded_cloud: EmbeddedCloud) -> AsyncIterator[Rig]:
     """A program on a stage of its own: nobody else relays there."""
     async with open_rig(new_stage(embedded_cloud, TABLES, SUBSCRIPTIONS)) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def faulty() -> Faulty:
+    """A transport whose faults a test plans."""
+    return Faulty()
+
+
+@pytest.fixture(scope="module")
+async def shaky(stage: Stage, faulty: Faulty) -> AsyncIterator[World]:
+    """The application behind that transport."""
+    async with open_world(stage, transport=faulty) as opened:
+        yield opened
+
+
+@pytest.fixture
+def own(stage: Stage, shaky: World, faulty: Faulty) -> Subscribed:
+    """A queue of the test's own, and no fault planned yet."""
+    faulty.plan.clear()
+    faulty.calls.clear()
+    return subscribe(stage, shaky.services.aws)

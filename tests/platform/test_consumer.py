@@ -19,30 +19,11 @@ from tazco.platform.reactions import Envelope, React, Reactions
 from tazco.platform.services import Services
 from tazco.platform.wire import Reply
 from tests.platform.faults import Faulty, error
-from tests.platform.subscribed import Subscribed, event, eventually, heard, subscribe
-from tests.stage import Stage
-from tests.world import World, open_world
+from tests.platform.subscribed import Subscribed, event, eventually, heard
+from tests.world import World
 
 QUICK = Pace(poll_seconds=1, retry_seconds=0, finish_seconds_max=5)
 Happens = Callable[[Envelope], Awaitable[None]]
-
-
-@pytest.fixture(scope="module")
-def faulty() -> Faulty:
-    return Faulty()
-
-
-@pytest.fixture(scope="module")
-async def shaky(stage: Stage, faulty: Faulty) -> AsyncIterator[World]:
-    async with open_world(stage, transport=faulty) as opened:
-        yield opened
-
-
-@pytest.fixture
-def own(stage: Stage, shaky: World, faulty: Faulty) -> Subscribed:
-    faulty.plan.clear()
-    faulty.calls.clear()
-    return subscribe(stage, shaky.services.aws)
 
 
 @dataclass(slots=True)
@@ -208,7 +189,7 @@ async def test_a_dependency_that_fails_is_a_line_and_a_bug_has_its_traceback(
 
 @pytest.mark.parametrize(
     ("failure", "expected"),
-    [(Unavailable("later"), [2, 8, 32, 128]), (KeyError("limit"), [2, 4, 8, 16])],
+    [(Unavailable("later"), [2, 16, 128, 1024]), (KeyError("limit"), [2, 4, 8, 16])],
     ids=["a dependency", "a bug"],
 )
 async def test_pauses_grow_faster_where_waiting_helps_and_the_last_one_is_none(
@@ -263,6 +244,24 @@ async def test_an_event_that_nobody_reacts_to_is_left_to_a_worker_that_does(own:
         ("consumer.dead_letter", "error"),
     }
     assert await own.dead_letters.receive(wait_seconds=5)
+
+
+async def test_a_cancellation_inside_of_a_reaction_is_a_failure_like_any_other(own: Subscribed, shaky: World) -> None:
+    twice = event()
+
+    async def cancelled_once(_: Envelope) -> None:
+        if reacting.times(twice["eventId"]) == 1:
+            gone = asyncio.get_running_loop().create_future()
+            gone.cancel()
+            await gone
+
+    reacting = Reacting(cancelled_once)
+    with heard() as logs:
+        async with consuming(consumer_of(own, shaky, reacting)):
+            await own.send(twice)
+            await eventually(lambda: len(reacting.done) == 1)
+            await eventually(own.empty)
+    assert [entry["event"] for entry in logs] == ["consumer.failed"]
 
 
 async def test_a_slow_reaction_holds_up_nobody(own: Subscribed, shaky: World) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,28 +14,8 @@ from tazco.platform.queues import BATCH_BYTES_MAX, BATCH_MAX, Message, NoQueue, 
 from tazco.platform.wire import Pool, Reply
 from tests.platform.faults import Faulty, error
 from tests.platform.servers import Request, http, serving
-from tests.platform.subscribed import Subscribed, eventually, heard, subscribe
+from tests.platform.subscribed import Subscribed, eventually, heard
 from tests.platform.test_aws import NOW, FixedCredentials, aws_at
-from tests.stage import Stage
-from tests.world import World, open_world
-
-
-@pytest.fixture(scope="module")
-def faulty() -> Faulty:
-    return Faulty()
-
-
-@pytest.fixture(scope="module")
-async def shaky(stage: Stage, faulty: Faulty) -> AsyncIterator[World]:
-    async with open_world(stage, transport=faulty) as opened:
-        yield opened
-
-
-@pytest.fixture
-def own(stage: Stage, shaky: World, faulty: Faulty) -> Subscribed:
-    faulty.plan.clear()
-    faulty.calls.clear()
-    return subscribe(stage, shaky.services.aws)
 
 
 async def taken(queue: Queue, count: int, **how: Any) -> list[Message]:

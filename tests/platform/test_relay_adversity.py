@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from tazco.platform.aws import Call
 from tazco.platform.outbox import OUTBOX, SHARDS
+from tazco.platform.publishing import STEP_EVENTS_MAX, STEP_SECONDS_MAX
 from tazco.platform.wire import Pool, Reply, WireFailure
 from tests.platform.relay_rig import Rig, stream
 from tests.processes import Process
@@ -32,6 +33,23 @@ async def test_a_row_that_cannot_be_read_is_told_once_and_blocks_nobody_else(rig
     accepted = {each["eventId"] for each in rig.seam.accepted}
     assert accepted == {other.event_id for other in others}, "its follower waits, everybody else has left"
     assert [entry["event_id"] for entry in logs if entry["event"] == "relay.unreadable"] == [first.event_id]
+
+
+async def test_under_a_steady_stream_of_nudges_a_step_ends_in_time_for_the_next_look(rig: Rig) -> None:
+    relay = await rig.settled()
+    nudges = iter([stream(f"card-{number}", 1, rig.services)[0] for number in range(5_000)])
+    shard = "pending#5"
+
+    async def one_more() -> None:
+        relay.nudge([next(each for each in nudges if each.pending_shard == shard)])
+        await asyncio.sleep(0.03)
+
+    rig.seam.before_put = one_more
+    await one_more()
+    began = time.monotonic()
+    step = await relay.step(shard, look=False)
+    assert STEP_SECONDS_MAX <= time.monotonic() - began < 2 * STEP_SECONDS_MAX
+    assert 1 < step.published < STEP_EVENTS_MAX
 
 
 async def test_it_stops_in_time_although_the_database_hangs(rig: Rig) -> None:

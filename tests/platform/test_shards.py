@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 
 from tazco.cleanup.commands import KEPT_STREAMS
-from tazco.platform.aws import AwsUnreachable
+from tazco.platform.aws import AwsUnreachable, Call
 from tazco.platform.leases import LEASES
 from tazco.platform.outbox import SHARDS
 from tazco.platform.shards import ALL_KEYS, SHARD_KEYS, Shards
+from tazco.platform.wire import Pool, Reply
 from tests.platform.relay_rig import Rig
 
 
@@ -186,3 +187,26 @@ async def test_a_cleanup_keeps_the_leases_and_has_its_own(rig: Rig) -> None:
     assert await rig.services.leases.take("cleanup", "other", timedelta(seconds=60))
     rows = await rig.services.database.rows(LEASES, ALL_KEYS)
     assert len(rows) == SHARDS + 1
+
+
+async def test_a_shard_given_back_while_it_is_renewed_has_to_be_taken_anew(rig: Rig) -> None:
+    ada, shard = member(rig, "ada"), "pending#3"
+    await ada.settle()
+    given_back = False
+
+    async def slow_to_answer(call: Call, pool: Pool, request: bytes, timeout_seconds: float) -> Reply:
+        nonlocal given_back
+        reply = await rig.seam(call, pool, request, timeout_seconds)
+        if call.operation == "PutItem" and f'"{SHARD_KEYS[shard]}"'.encode() in call.body and not given_back:
+            given_back = True
+            await ada.give_back(shard)
+        return reply
+
+    rig.services.aws.transport = slow_to_answer
+    try:
+        await ada.settle()
+    finally:
+        rig.services.aws.transport = rig.seam
+    assert given_back
+    (row,) = await rig.services.database.rows(LEASES, [(SHARD_KEYS[shard],)])
+    assert (ada.fence(shard), row.fence, row.until_ms > 0) == (2, 2, True), "under a new fence, not by the late answer"

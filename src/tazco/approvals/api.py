@@ -1,7 +1,7 @@
 """The webhooks of both providers: raw bytes are proved first, then read; what they say is in `commands`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Final
 
@@ -170,11 +170,13 @@ async def get_bridge_health(call: Call) -> Response:
     return call.reply({"status": "ok", "timestamp": to_text(services.clock()), "whatsapp": whatsapp})
 
 
-async def _in_time(probe: Coroutine[Any, Any, bool]) -> bool:
-    """Connected, as far as that shows in a moment; a probe that takes longer goes on, and the next caller learns of it."""
-    asking = asyncio.create_task(probe)
-    await asyncio.wait([asking], timeout=PROBE_SECONDS_MAX)
-    return asking.done() and asking.result()
+async def _in_time(probe: Awaitable[bool]) -> bool:
+    """Connected, as far as that shows in a moment; a probe that takes longer goes on for whoever asks next."""
+    try:
+        async with asyncio.timeout(PROBE_SECONDS_MAX):
+            return await probe
+    except TimeoutError:
+        return False
 
 
 BRIDGE = Doc(

@@ -45,7 +45,6 @@ CORRELATION_CHARACTERS_MAX: Final = 128
 ALIAS_CHARACTERS: Final = 4
 REASON_SHOWN: Final = "Rejected after review"
 UNKNOWN_SENDER: Final = "unknown"
-HOUR: Final = timedelta(hours=1)
 
 REFUSALS: Final[Mapping[type[Refused], Said]] = {
     UserNotFound: Said.OWNER_GONE,
@@ -216,9 +215,7 @@ async def expire_overdue(request_id: str, work: Work) -> bool:
     if found is None:
         close(work, awaited, TrackerStatus.EXPIRED)
     elif found.pending:
-        opened_at = awaited.created_at or found.created_at
-        hours = round((awaited.expires_at - opened_at) / HOUR)
-        expire(work, found, owner, awaited, rejects=work.policy.expiry_rejects, hours=hours)
+        expire(work, found, owner, awaited)
     else:
         approved = found.status is RequestStatus.APPROVED
         close(work, awaited, TrackerStatus.APPROVED if approved else TrackerStatus.REJECTED)

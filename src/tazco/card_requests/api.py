@@ -22,7 +22,7 @@ from tazco.card_requests.store import in_status, queue_of, request
 from tazco.card_requests.views import AdminRequestView, RequestView, admin_request_view, request_view
 from tazco.cards.store import card
 from tazco.cards.views import CardSummary, card_summary
-from tazco.kernel.errors import Code, Invalid
+from tazco.kernel.errors import Code
 from tazco.kernel.ids import CardRequestId
 from tazco.platform.database import Database
 from tazco.platform.http.call import Call, registered, success
@@ -33,7 +33,6 @@ from tazco.users.model import User
 from tazco.users.store import USERS
 
 PRODUCT_ID_CHARACTERS_MAX = 64
-STATUSES = [status.value for status in RequestStatus]
 
 routes = Routes()
 
@@ -145,7 +144,7 @@ QUEUE = Doc(
     replies={200: RequestQueue},
     refusals=(Code.VALIDATION_ERROR,),
     query={
-        "status": Choice("pending unless given", STATUSES),
+        "status": Choice("pending unless given", list(RequestStatus)),
         "sort": "newest; anything else is oldest first",
         "cursor": "where to go on",
         "limit": "1 to 100, default 20",
@@ -158,10 +157,7 @@ QUEUE = Doc(
 async def list_requests(call: Call) -> Response:
     """Requests in one status, oldest first unless asked otherwise; the index behind it may lag by moments."""
     caller = await call.operator()
-    wanted = call.query("status") or RequestStatus.PENDING.value
-    if wanted not in STATUSES:
-        raise Invalid(f"status must be one of {', '.join(STATUSES)}.", field="status")
-    status, newest_first = RequestStatus(wanted), call.query("sort") == "newest"
+    status, newest_first = call.choice("status", RequestStatus) or RequestStatus.PENDING, call.query("sort") == "newest"
     binding = ("card-requests", caller.actor_id, status.value, newest_first)
     after = call.cursor(binding)
     database = call.services.database

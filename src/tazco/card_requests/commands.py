@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from tazco.audit.commands import record_deed
 from tazco.audit.model import Action, Target
@@ -30,6 +32,8 @@ from tazco.trackers.model import Tracker, TrackerStatus
 from tazco.trackers.store import tracker
 from tazco.users.model import Tier, User, UserNotFound
 from tazco.users.store import USERS, user
+
+HOUR: Final = timedelta(hours=1)
 
 
 def limit_of(tier: Tier, policy: Policy) -> Money:
@@ -196,23 +200,23 @@ async def reject_request(command: RejectRequest, work: Work) -> Decided:
     )
     if found is None:
         raise RequestNotFound
-    rejected = turn_down(work, found, owner, reason=command.reason, source=DecisionSource.ADMIN)
+    source, audit_reason = DecisionSource.ADMIN, command.audit_reason or command.reason
+    rejected = _turn_down(work, found, owner, reason=command.reason, audit_reason=audit_reason, source=source)
     close(work, awaited, TrackerStatus.REJECTED)
-    record_deed(
-        work,
-        Action.REQUEST_REJECTED,
-        _target(found),
-        previous={"status": found.status.value},
-        new={"status": rejected.status.value},
-        reason=command.audit_reason or command.reason,
-    )
     return Decided(rejected, owner)
 
 
-def turn_down(
-    work: Work, found: CardRequest, owner: User | None, *, reason: str, source: DecisionSource, first: tuple[Event, ...] = ()
+def _turn_down(
+    work: Work,
+    found: CardRequest,
+    owner: User | None,
+    *,
+    reason: str,
+    audit_reason: str,
+    source: DecisionSource,
+    first: tuple[Event, ...] = (),
 ) -> CardRequest:
-    """Put a rejection into the commit, after the events that come `first`; the caller sees to tracker and audit."""
+    """Put a rejection and its deed into the commit, after the events that come `first`; the caller closes the tracker."""
     by = work.origin.caller.public_id if source is DecisionSource.ADMIN else None
     rejected = found.reject(reason, source, by, work.now)
     event = CardRejected(
@@ -227,32 +231,34 @@ def turn_down(
     work.change(CARD_REQUESTS, found, rejected, *first, event)
     if owner is not None and owner.open_request_id == found.request_id:
         work.change(USERS, owner, owner.holding(owner.active_card_id, None, work.now))
-    return rejected
-
-
-def expire(work: Work, found: CardRequest, owner: User | None, awaited: Tracker, *, rejects: bool, hours: int) -> CardRequest:
-    """Put the expiry of an awaited decision into the commit; with `rejects` the request is turned down with it.
-
-    Without, the request stays pending for the operators' console.
-    """
-    expired = ApprovalExpired(
-        ecosystem_id=found.ecosystem_id, request_id=found.request_id, expired_at=awaited.expires_at, auto_rejected=rejects
-    )
-    close(work, awaited, TrackerStatus.EXPIRED)
-    if not rejects:
-        work.change(CARD_REQUESTS, found, found, expired)
-        return found
-    reason = f"No decision within {hours} hours"
-    rejected = turn_down(work, found, owner, reason=reason, source=DecisionSource.AUTO, first=(expired,))
     record_deed(
         work,
         Action.REQUEST_REJECTED,
         _target(found),
         previous={"status": found.status.value},
         new={"status": rejected.status.value},
-        reason=reason,
+        reason=audit_reason,
     )
     return rejected
+
+
+def expire(work: Work, found: CardRequest, owner: User | None, awaited: Tracker) -> None:
+    """Put the expiry of an awaited decision into the commit; if the policy says so the request is turned down with it.
+
+    Otherwise the request stays pending for the operators' console. The reason tells the hours that this tracker had, whatever
+    today's policy gives to new ones.
+    """
+    rejects = work.policy.expiry_rejects
+    expired = ApprovalExpired(
+        ecosystem_id=found.ecosystem_id, request_id=found.request_id, expired_at=awaited.expires_at, auto_rejected=rejects
+    )
+    close(work, awaited, TrackerStatus.EXPIRED)
+    if not rejects:
+        work.change(CARD_REQUESTS, found, found, expired)
+        return
+    hours = round((awaited.expires_at - (awaited.created_at or found.created_at)) / HOUR)
+    reason = f"No decision within {hours} hours"
+    _turn_down(work, found, owner, reason=reason, audit_reason=reason, source=DecisionSource.AUTO, first=(expired,))
 
 
 def _target(found: CardRequest) -> Target:

@@ -1,12 +1,11 @@
 """Where card requests are, and the questions asked of them."""
 
-import zlib
 from functools import partial
 from typing import Final
 
 from tazco.card_requests.model import CardRequest, RequestStatus
 from tazco.platform.merging import Merged
-from tazco.platform.tables import EntriesOf, Get, Index, Range, RowsOf, Table
+from tazco.platform.tables import EntriesOf, Get, Index, Range, RowsOf, Table, spread
 
 SHARDS: Final = 8
 
@@ -19,17 +18,13 @@ def status_shard(status: RequestStatus, shard: int) -> str:
     return f"{status.value}#{shard}"
 
 
-def _shard(request_id: str) -> int:
-    return zlib.crc32(request_id.encode()) % SHARDS
-
-
 CARD_REQUESTS: Final = Table(
     name="card-requests",
     record=CardRequest,
     partition="ecosystemId",
     sort="requestId",
     indexes=(PENDING_REQUESTS, REQUEST_BY_ID),
-    derived=lambda request: {"statusShard": status_shard(request.status, _shard(request.request_id))},
+    derived=lambda request: {"statusShard": status_shard(request.status, spread(request.request_id, SHARDS))},
     aggregate="cardRequest",
     wiped_as="cardRequests",
 )

@@ -19,7 +19,6 @@ from tazco.platform.http.routing import ADMIN_KEY_CHARACTERS_MAX, USER_KEY_CHARA
 from tazco.platform.idempotency import Answer
 
 SUGGESTION = "No cards here. See what you may apply for at /v1/offers."
-STATUSES = [status.value for status in CardStatus]
 
 routes = Routes()
 
@@ -48,7 +47,10 @@ LIST = Doc(
     tag="Cardholder: cards",
     replies={200: CardList},
     refusals=(Code.VALIDATION_ERROR,),
-    query={"status": Choice("only cards in this state", STATUSES), "type": Choice("only cards of this kind", [CREDIT_CARD])},
+    query={
+        "status": Choice("only cards in this state", list(CardStatus)),
+        "type": Choice("only cards of this kind", [CREDIT_CARD]),
+    },
 )
 
 
@@ -56,15 +58,13 @@ LIST = Doc(
 async def list_cards(call: Call) -> Response:
     """The caller's cards, newest first; empty for someone who is not registered."""
     caller = await call.caller()
-    status, kind = call.query("status"), call.query("type")
-    if status is not None and status not in STATUSES:
-        raise Invalid(f"status must be one of {', '.join(STATUSES)}.", field="status")
+    status, kind = call.choice("status", CardStatus), call.query("type")
     if kind is not None and kind != CREDIT_CARD:
         raise Invalid(f"type must be {CREDIT_CARD}.", field="type")
     found: tuple[Card, ...] = ()
     if caller.ecosystem_id is not None:
         (found,) = await call.services.database.read(cards_of(caller.ecosystem_id))
-    shown = [card_summary(each) for each in newest_first(found) if status in (None, each.status.value)]
+    shown = [card_summary(each) for each in newest_first(found) if status in (None, each.status)]
     view: dict[str, Any] = {"cards": shown}
     if not shown:
         view["suggestion"] = SUGGESTION

@@ -9,14 +9,12 @@ from tazco.delivery.commands import RedriveEvent, redrive_event
 from tazco.delivery.model import EventStatus
 from tazco.delivery.store import events_in
 from tazco.delivery.views import EventView, event_view
-from tazco.kernel.errors import Code, Invalid
+from tazco.kernel.errors import Code
 from tazco.kernel.ids import EventId
 from tazco.platform.http.call import Call, success
 from tazco.platform.http.fields import Body
 from tazco.platform.http.routing import ADMIN_KEY_CHARACTERS_MAX, Choice, Doc, Routes
 from tazco.platform.http.schema import PaginationView
-
-STATUSES = [status.value for status in EventStatus]
 
 routes = Routes()
 
@@ -44,7 +42,7 @@ LIST = Doc(
     replies={200: EventList},
     refusals=(Code.VALIDATION_ERROR,),
     query={
-        "status": Choice("pending unless given; that includes those awaiting a retry", STATUSES),
+        "status": Choice("pending unless given; that includes those awaiting a retry", list(EventStatus)),
         "cursor": "where to go on",
         "limit": "1 to 100, default 20",
     },
@@ -56,12 +54,10 @@ LIST = Doc(
 async def list_events(call: Call) -> Response:
     """Events that wait for the bus, or dead letters, oldest first; the index behind it may lag by moments."""
     caller = await call.operator()
-    wanted = call.query("status") or EventStatus.PENDING.value
-    if wanted not in STATUSES:
-        raise Invalid(f"status must be one of {', '.join(STATUSES)}.", field="status")
-    binding = ("events", caller.actor_id, wanted)
+    status = call.choice("status", EventStatus) or EventStatus.PENDING
+    binding = ("events", caller.actor_id, status.value)
     after = call.cursor(binding)
-    page, position = await events_in(EventStatus(wanted)).page(call.services.database, after, call.page_size)
+    page, position = await events_in(status).page(call.services.database, after, call.page_size)
     return call.reply({"events": [event_view(row) for row in page], "pagination": call.pagination(binding, position)})
 
 

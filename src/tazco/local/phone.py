@@ -14,12 +14,12 @@ from tazco.local.http_client import ApiClient
 from tazco.local.phone_calls import Calls, NotDone, View
 from tazco.local.phone_live import LivePhone
 from tazco.local.phone_screen import Painter, numbered
+from tazco.local.programme import STAND_IN_URL_VARIABLE
 from tazco.local.stand_in.phones import Bubble, Sender
 from tazco.local.terminal import EXIT_AMISS, fail, out
 from tazco.platform.phones import normalise_phone
 from tazco.platform.wire import WireFailure
 
-STAND_IN_URL: Final = "TAZCO_STAND_IN_URL"
 RING_SECONDS_MAX: Final = 5.0
 REPLY_SECONDS_MAX: Final = 3.0
 NOBODY_WROTE: Final = "Nobody has written to a phone yet. Ask for a card as low@tazco.local, or name a phone with --number."
@@ -42,13 +42,13 @@ def phone(*, number: str | None = None, show: bool = False, tap: str | None = No
 
 def stand_in_url() -> str:
     """Where the stand-in is; raise `NobodyThere` with cause and cure."""
-    url = os.environ.get(STAND_IN_URL)
+    url = os.environ.get(STAND_IN_URL_VARIABLE)
     if not url:
         raise NobodyThere(
-            f"{STAND_IN_URL} is not set, so there is no phone to show. Start `tazco dev` in this folder; the phone finds it by itself."
+            f"{STAND_IN_URL_VARIABLE} is not set, so there is no phone to show. Start `tazco dev` in this folder; the phone finds it by itself."
         )
     if not listens(url):
-        raise NobodyThere(f"Nothing answers at {url} ({STAND_IN_URL}). Start `tazco dev` again, or correct the variable.")
+        raise NobodyThere(f"Nothing answers at {url} ({STAND_IN_URL_VARIABLE}). Start `tazco dev` again, or correct the variable.")
     return url
 
 

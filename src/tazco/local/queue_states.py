@@ -7,7 +7,14 @@ from datetime import datetime
 from typing import Final
 
 from tazco.platform.aws import Aws
-from tazco.platform.messaging import DEAD_LETTER_SUFFIX, Subscription, dead_letter_name, queue_name, undelivered_name
+from tazco.platform.messaging import (
+    DEAD_LETTER_SUFFIX,
+    Subscription,
+    dead_letter_name,
+    every_queue,
+    queue_name,
+    undelivered_name,
+)
 from tazco.platform.queues import Queue, move
 from tazco.platform.settings import Names
 
@@ -33,10 +40,7 @@ class QueueState:
 
 async def queue_states(aws: Aws, names: Names, subscriptions: Sequence[Subscription], now: datetime) -> list[QueueState]:
     """Each queue with its dead letters behind it, and at last what the bus could not deliver."""
-    places: list[tuple[str, bool]] = []
-    for subscription in subscriptions:
-        places += [(queue_name(names, subscription), False), (dead_letter_name(names, subscription), True)]
-    places.append((undelivered_name(names), True))
+    places = every_queue(names, subscriptions)
     return await asyncio.gather(*(_state(Queue(aws, name), now, dead=dead) for name, dead in places))
 
 

@@ -12,7 +12,6 @@ from tazco.platform.http.routing import Choice, Doc, Routes
 from tazco.platform.http.schema import PaginationView
 
 ID_BYTES_MAX = 600
-STATUSES = [status.value for status in DeliveryStatus]
 
 routes = Routes()
 
@@ -30,7 +29,7 @@ DOC = Doc(
     replies={200: NotificationList},
     refusals=(Code.VALIDATION_ERROR,),
     query={
-        "status": Choice("any unless given", STATUSES),
+        "status": Choice("any unless given", list(DeliveryStatus)),
         "relatedEntityType": "cardRequest, transaction or inboundMessage; with relatedEntityId",
         "relatedEntityId": "id of what the message is about",
         "cursor": "where to go on",
@@ -44,13 +43,10 @@ DOC = Doc(
 async def list_notifications(call: Call) -> Response:
     """Messages to approvers in a status, about something, or all; newest first. The indexes behind it may lag by moments."""
     caller = await call.operator()
-    status = call.query("status")
-    if status is not None and status not in STATUSES:
-        raise Invalid(f"status must be one of {', '.join(STATUSES)}.", field="status")
-    entity = _entity(call)
+    status, entity = call.choice("status", DeliveryStatus), _entity(call)
     binding = ("notifications", caller.actor_id, status, entity)
     after = call.cursor(binding)
-    statuses = frozenset(DeliveryStatus) if status is None else frozenset((DeliveryStatus(status),))
+    statuses = frozenset(DeliveryStatus) if status is None else frozenset((status,))
     page, position = await listed(statuses, entity).page(call.services.database, after, call.page_size)
     return call.reply(
         {"notifications": [notification_view(each) for each in page], "pagination": call.pagination(binding, position)}

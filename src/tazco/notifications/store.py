@@ -1,7 +1,6 @@
 """Where notifications and inbound messages are, and the questions asked of them."""
 
 import uuid
-import zlib
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -9,7 +8,7 @@ from typing import Final
 from tazco.notifications.model import DeliveryStatus, InboundMessage, Message, Notification
 from tazco.platform.merging import Merged
 from tazco.platform.policy import Approver
-from tazco.platform.tables import EntriesOf, Get, Index, Range, Table, composite
+from tazco.platform.tables import EntriesOf, Get, Index, Range, Table, composite, spread
 
 SHARDS: Final = 4
 CAUSES: Final = uuid.UUID("5f3f2f5c-7f0b-4c58-9d0a-1d2c6f0f8e11")
@@ -24,10 +23,6 @@ BY_SENDER_PHONE: Final = Index(name="BySenderPhone", partition="senderPhone", so
 UNFINISHED_MESSAGES: Final = Index(name="UnfinishedMessages", partition="unfinishedShard", sort="receivedAt")
 
 
-def _shard(row_id: str) -> int:
-    return zlib.crc32(row_id.encode()) % SHARDS
-
-
 NOTIFICATIONS: Final = Table(
     name="whatsapp-notifications",
     record=Notification,
@@ -35,8 +30,8 @@ NOTIFICATIONS: Final = Table(
     indexes=(PENDING_NOTIFICATIONS, BY_RELATED_ENTITY, BY_STATUS, BY_PROVIDER_MESSAGE),
     derived=lambda each: {
         "relatedKey": composite(each.related_entity_type, each.related_entity_id),
-        "pendingShard": f"pending#{_shard(each.notification_id)}" if each.next_attempt_at else None,
-        "statusShard": f"{each.delivery_status.value}#{_shard(each.notification_id)}",
+        "pendingShard": f"pending#{spread(each.notification_id, SHARDS)}" if each.next_attempt_at else None,
+        "statusShard": f"{each.delivery_status.value}#{spread(each.notification_id, SHARDS)}",
     },
     wiped_as="notifications",
 )
@@ -51,7 +46,7 @@ INBOUND_MESSAGES: Final = Table(
     ttl="expiresAt",
     indexes=(BY_WPP_MESSAGE_ID, BY_SENDER_PHONE, UNFINISHED_MESSAGES),
     derived=lambda each: {
-        "unfinishedShard": None if each.outcome else f"unfinished#{_shard(each.message_id)}",
+        "unfinishedShard": None if each.outcome else f"unfinished#{spread(each.message_id, SHARDS)}",
         "expiresAt": int((each.received_at + INBOUND_KEPT).timestamp()),
     },
     wiped_as="inboundMessages",

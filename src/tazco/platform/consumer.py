@@ -23,8 +23,8 @@ BACKOFF_MAX_SECONDS: Final = 10.0
 DOUBLINGS_MAX: Final = 10
 GIVE_BACK_SECONDS_MAX: Final = 3.0
 CANCEL_SECONDS_MAX: Final = 1.0
-OUTAGE_GROWTH: Final = 4
-"""2, 8, 32, 128 s between receives: what a dependency breaks gets about three minutes until it becomes a dead letter."""
+OUTAGE_GROWTH: Final = 8
+"""Up to 2, 16, 128, 1024 s between receives: a short failure costs seconds, and an outage of minutes makes no dead letters."""
 
 BUG_GROWTH: Final = 2
 """2, 4, 8, 16 s: what we broke ourselves will not heal by waiting."""
@@ -166,6 +166,13 @@ class Consumer:
                 return False
             try:
                 await within(self.pace.handler_seconds_max, react(self.services, envelope))
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise  # we are being stopped; anything else was cancelled inside of the reaction
+                self._count(envelope.event_type, "failed")
+                await self._retry_later(message, RuntimeError("something that the reaction waited for was cancelled"))
+                return False
             except Exception as error:  # noqa: BLE001  # told with its traceback where it is a bug; the message comes back
                 self._count(envelope.event_type, "failed")
                 await self._retry_later(message, error)

@@ -1,5 +1,6 @@
 """Queues as declarations: which events a queue receives, what its resources are called, and the numbers they run on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,6 +38,16 @@ def dead_letter_name(names: Names, subscription: Subscription) -> str:
 def undelivered_name(names: Names) -> str:
     """Where an event goes that the bus could not put into its queue; without it the bus drops it after a day."""
     return names.table_prefix + UNDELIVERED
+
+
+def every_queue(names: Names, subscriptions: Sequence[Subscription]) -> tuple[tuple[str, bool], ...]:
+    """The name of every queue, and whether it holds dead letters: each queue before its own, at last what the bus could not deliver."""
+    own = [
+        place
+        for subscription in subscriptions
+        for place in ((queue_name(names, subscription), False), (dead_letter_name(names, subscription), True))
+    ]
+    return (*own, (undelivered_name(names), True))
 
 
 def event_pattern(names: Names, subscription: Subscription) -> dict[str, Any]:

@@ -4,7 +4,6 @@ Each row names its predecessor in the stream. An event may leave only after its 
 is pending lags for each row on its own, so that it can show the second event of a card before the first.
 """
 
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +16,7 @@ from tazco.kernel.events import Event
 from tazco.kernel.ids import NewId
 from tazco.kernel.record import Record, Versioned
 from tazco.platform.jsontext import encode, payload
-from tazco.platform.tables import Index, Table, composite
+from tazco.platform.tables import Index, Table, composite, spread
 
 SHARDS: Final = 16
 PENDING_PREFIX: Final = "pending"
@@ -89,7 +88,7 @@ STREAMS: Final = Table(name="outbox-sequences", record=Stream, partition="entity
 
 def shard_of(aggregate_type: str, aggregate_id: str) -> str:
     """The shard in which all events of an aggregate wait, so that one relay sees them in order."""
-    return f"{PENDING_PREFIX}#{zlib.crc32(composite(aggregate_type, aggregate_id).encode()) % SHARDS}"
+    return f"{PENDING_PREFIX}#{spread(composite(aggregate_type, aggregate_id), SHARDS)}"
 
 
 def outbox_rows(

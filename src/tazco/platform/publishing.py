@@ -29,7 +29,6 @@ STEP_EVENTS_MAX: Final = 1_000
 STEP_SECONDS_MAX: Final = 1.0
 """Then a step ends and the next begins, so that under steady load marks are waited for and the index is looked at."""
 
-
 Lease = Callable[[], int | None]
 """The fence under which to go on; None: begin nothing more."""
 
@@ -141,7 +140,7 @@ class Publisher:
         while ready := await self._ready(streams):
             streams = set()
             for start in range(0, len(ready), ENTRIES_MAX):
-                if len(self._writes) >= STEP_EVENTS_MAX or clock() >= until:
+                if len(self._writes) >= STEP_EVENTS_MAX or (self._writes and clock() >= until):
                     self.wake.set()
                     return
                 if (fence := lease()) is None:

@@ -4,6 +4,7 @@ From one declaration come the local resource, the template, the codec and the ch
 makes it, `Database` or `Work` answers it, several in one round trip.
 """
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -136,6 +137,11 @@ class EntriesOf(Question[tuple[Entry, ...]]):
     index: Index
     partition: str
     range: Range = ALL_ROWS
+
+
+def spread(text: str, shards: int) -> int:
+    """Which of so many shards a row goes to: always the same for the same text, and evenly for many."""
+    return zlib.crc32(text.encode()) % shards
 
 
 def composite(*parts: str) -> str:

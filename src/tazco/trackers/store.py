@@ -1,9 +1,8 @@
 """Where trackers and their codes are, and the questions asked of them."""
 
-import zlib
 from typing import Final
 
-from tazco.platform.tables import EntriesOf, Get, Index, Range, Table
+from tazco.platform.tables import EntriesOf, Get, Index, Range, Table, spread
 from tazco.trackers.model import CodeRow, Tracker
 
 SHARDS: Final = 4
@@ -14,16 +13,12 @@ TRACKERS_BY_CODE: Final = Index(name="TrackersByCode", partition="code")
 """For trackers that another program wrote, without the row that makes their code unique."""
 
 
-def _open_shard(request_id: str) -> str:
-    return f"pending#{zlib.crc32(request_id.encode()) % SHARDS}"
-
-
 TRACKERS: Final = Table(
     name="pending-approvals",
     record=Tracker,
     partition="requestId",
     indexes=(EXPIRED_APPROVALS, TRACKERS_BY_CODE),
-    derived=lambda tracker: {"statusShard": _open_shard(tracker.request_id) if tracker.open else None},
+    derived=lambda tracker: {"statusShard": f"pending#{spread(tracker.request_id, SHARDS)}" if tracker.open else None},
     wiped_as="approvalTrackers",
 )
 

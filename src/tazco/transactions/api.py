@@ -11,7 +11,7 @@ from tazco.cards.model import CardNotFound
 from tazco.cards.store import card
 from tazco.cards.views import CardSummary, card_summary
 from tazco.kernel.clock import to_text
-from tazco.kernel.errors import Code, Invalid
+from tazco.kernel.errors import Code
 from tazco.kernel.ids import CardId
 from tazco.platform.http.call import Call, registered, success
 from tazco.platform.http.errors import refusal_answer
@@ -24,7 +24,6 @@ from tazco.transactions.commands import Decline, Payment, Purchase, Receipt, Sco
 from tazco.transactions.model import MERCHANT_UNKNOWN, Transaction, TransactionType
 from tazco.transactions.store import TRANSACTIONS, ledger_of
 
-TYPES = [kind.value for kind in TransactionType]
 MERCHANT_CHARACTERS_MAX = 100
 FILTERED_PAGE_ROWS = 1_000
 
@@ -200,7 +199,7 @@ LIST = Doc(
     tag="Cardholder: transactions",
     replies={200: TransactionList},
     refusals=(Code.NOT_FOUND, Code.VALIDATION_ERROR),
-    query={"type": Choice("only these", TYPES), "cursor": "where to go on", "limit": "1 to 100, default 20"},
+    query={"type": Choice("only these", list(TransactionType)), "cursor": "where to go on", "limit": "1 to 100, default 20"},
 )
 
 
@@ -208,9 +207,7 @@ LIST = Doc(
 async def list_transactions(call: Call) -> Response:
     """Purchases and payments, declined ones too, newest first."""
     caller = await call.caller()
-    kind = call.query("type")
-    if kind is not None and kind not in TYPES:
-        raise Invalid(f"type must be one of {', '.join(TYPES)}.", field="type")
+    kind = call.choice("type", TransactionType)
     card_id = call.path_id("cardId")
     binding = ("transactions", caller.actor_id, card_id, kind)
     after = call.cursor(binding)
@@ -226,7 +223,7 @@ async def list_transactions(call: Call) -> Response:
         question, start=start, page_rows=size + 1 if kind is None else FILTERED_PAGE_ROWS
     ):
         entry = TRANSACTIONS.codec.decode(item)
-        if kind in (None, entry.type.value):
+        if kind in (None, entry.type):
             entries.append(entry)
         if len(entries) > size:
             break

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -26,6 +27,7 @@ PATH_ID_BYTES_MAX: Final = 512
 USER_AGENT_CHARACTERS_MAX: Final = 200
 KEY_HEADER: Final = "Idempotency-Key"
 B = TypeVar("B", bound=BaseModel)
+E = TypeVar("E", bound=StrEnum)
 R = TypeVar("R")
 
 
@@ -86,6 +88,13 @@ class Call:
         """A query parameter; of several the first, an empty one counts as absent."""
         pairs = parse_qsl(self.request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
         return next((value for key, value in pairs if key == name), None) or None
+
+    def choice(self, name: str, choices: type[E]) -> E | None:
+        """A query parameter that takes one of a few values; refuse another one, naming them."""
+        given = self.query(name)
+        if given is not None and given not in set(choices):
+            raise Invalid(f"{name} must be one of {', '.join(choices)}.", field=name)
+        return None if given is None else choices(given)
 
     @property
     def page_size(self) -> int:
