@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from tazco import __version__
+from tazco.console import site
 from tazco.platform.cloud import Cloud, CloudMisconfigured
 from tazco.platform.http import documentation, health
 from tazco.platform.http.call import Call
@@ -64,6 +65,8 @@ def api(settings: Settings, started: Started) -> ASGIApp:
         # FastAPI's include_router compiles paths of its own and would forget how tolerant ours are.
         app.router.routes.extend(routes.router.routes)
     documentation.publish(app)
+    if settings.console:
+        site.publish(app)
     return Edge(app, settings.allowed_origins, settings.request_timeout_seconds)
 
 

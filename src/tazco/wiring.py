@@ -31,6 +31,7 @@ from tazco.platform.running import run_until_told, unless_stopped
 from tazco.platform.services import Services
 from tazco.platform.settings import BadSettings, Settings, load_settings
 from tazco.platform.tables import Get
+from tazco.platform.user_pool import UserPool
 from tazco.platform.whatsapp.choosing import messenger_for
 from tazco.slices import TABLES
 from tazco.users.model import User
@@ -136,6 +137,7 @@ def _joined(settings: Settings, database: Database, policies: PolicySource, veri
         health=Health(_checks(database, verifier.jwks, settings), warnings),
         metrics=metrics,
         messenger=messenger_for(settings, clock),
+        user_pool=UserPool(database.aws, settings.cognito_client_ids[0]),
         clock=clock,
         new_id=parts.new_id,
         tables=TABLES,

@@ -15,6 +15,7 @@ from tazco.platform.paging import Cursors
 from tazco.platform.policy_source import PolicySource
 from tazco.platform.settings import Settings
 from tazco.platform.tables import Table
+from tazco.platform.user_pool import UserPool
 from tazco.platform.whatsapp.messages import Messenger
 
 
@@ -34,6 +35,7 @@ class Services:
     health: Health
     metrics: Metrics
     messenger: Messenger | None
+    user_pool: UserPool
     clock: Clock
     new_id: NewId
     tables: tuple[Table, ...]  # type: ignore[type-arg]  # tables of all record types

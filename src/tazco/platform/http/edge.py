@@ -47,7 +47,10 @@ BAD_ESCAPE: Final = re.compile(rb"%(?![0-9a-fA-F]{2})")
 
 @dataclass(slots=True)
 class Exchange:
-    """What is known of one request from its first moment; handlers may add response headers."""
+    """What is known of one request from its first moment; handlers may add response headers.
+
+    `streaming` marks an answer that goes on until somebody leaves: a process that stops does not wait for it.
+    """
 
     meta: Meta
     method: str
@@ -56,6 +59,7 @@ class Exchange:
     started: bool = False
     status: int = 0
     deadline: asyncio.Timeout | None = None
+    streaming: bool = False
 
 
 def exchange_of(scope: Scope) -> Exchange:

@@ -27,6 +27,11 @@ class Window:
         self._counts[name] = self._counts.get(name, 0) + 1
         return self._counts[name], (minute + 1) * WINDOW_SECONDS
 
+    def forgive(self, name: str) -> None:
+        """Take one count back: what was counted beforehand turned out to be nothing to count."""
+        if self._counts.get(name):
+            self._counts[name] -= 1
+
 
 def spend(window: Window, name: str, limit: int, headers: MutableMapping[str, str]) -> None:
     """Count one against `limit` and write into `headers` what is left, the answer being a refusal or not; refuse when nothing is."""

@@ -6,12 +6,21 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tazco.kernel.errors import Invalid
-from tazco.platform.http.edge import JSON_TYPE, SECURITY_HEADERS
+from tazco.platform.http.edge import EXCHANGE, JSON_TYPE, SECURITY_HEADERS
 from tazco.platform.http.errors import Meta, refusal_answer, with_meta
 
 
 class EnvelopeProtocol(H11Protocol):
-    """uvicorn's protocol, but for what it says when a request cannot be parsed."""
+    """uvicorn's protocol, but for what it says when a request cannot be parsed, and for streams when the process stops."""
+
+    def shutdown(self) -> None:
+        """The process stops: requests finish, but a stream would go on for minutes, so its reader is told to come back elsewhere."""
+        H11Protocol.shutdown(self)
+        exchange = self.cycle.scope.get(EXCHANGE) if self.cycle is not None and not self.cycle.response_complete else None
+        if exchange is not None and exchange.streaming:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse and close; `msg` is uvicorn's and says nothing of the inside."""

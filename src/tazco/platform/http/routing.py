@@ -42,6 +42,11 @@ class _Opaque(Convertor[str]):
 register_url_convertor("opaque", _Opaque())
 
 
+def with_opaque_ids(path: str) -> str:
+    """A path with `{names}`, as the router takes it: each stands for one opaque id."""
+    return re.sub(r"\{(\w+)\}", r"{\1:opaque}", path)
+
+
 class TolerantRoute(APIRoute):
     """Literal segments match in any case, ids keep theirs, one trailing slash is tolerated."""
 
@@ -100,7 +105,7 @@ class Routes:
                 return await answered(call, handler)
 
             self.router.add_api_route(
-                re.sub(r"\{(\w+)\}", r"{\1:opaque}", path),
+                with_opaque_ids(path),
                 endpoint,
                 methods=[method],
                 name=handler.__name__,

@@ -1,0 +1,1 @@
+"""What every page stands in: session, forms, texts, drawing, live updates. It knows no page."""

@@ -1,0 +1,123 @@
+// What every page does beside being read: renew itself, and obey the keyboard. Nothing here decides anything.
+"use strict";
+
+const asked = (selector, root = document) => root.querySelector(selector);
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const typing = (target) => target.matches("input, textarea, select, [contenteditable]");
+
+// ---- live: a stream says that something has changed, the page is fetched again and morphed into place -------------------
+
+const live = {
+  source: null,
+  sign: null,
+
+  start() {
+    this.sign = asked("#live");
+    if (!this.sign) return;
+    this.connect();
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.back()));
+    addEventListener("pageshow", (event) => event.persisted && this.back());
+    addEventListener("pagehide", () => this.close());
+  },
+
+  connect() {
+    const query = new URLSearchParams(this.sign.dataset.query);
+    query.set("seen", this.sign.dataset.seen);
+    this.source = new EventSource(`${this.sign.dataset.live}?${query}`);
+    this.source.addEventListener("open", () => this.say("on"));
+    this.source.addEventListener("changed", (event) => this.renew(event.data));
+    this.source.onerror = () => {
+      this.say("off");
+      if (this.source?.readyState === EventSource.CLOSED) this.lost();
+    };
+  },
+
+  close() {
+    this.source?.close();
+    this.source = null;
+  },
+
+  back() {
+    if (this.source === null) this.connect();
+  },
+
+  // A browser gives up for good when the answer is not a stream: the session is over, or too many pages are open.
+  async lost() {
+    this.close();
+    const answer = await this.fetched().catch(() => null);
+    if (answer?.status === 401) return this.say("ended");
+    setTimeout(() => this.back(), 5000);
+  },
+
+  fetched() {
+    return fetch(location.href, { headers: { "tazco-by-itself": "1" }, redirect: "manual" });
+  },
+
+  async renew(seen) {
+    const answer = await this.fetched().catch(() => null);
+    if (answer?.status === 401) return this.say("ended");
+    if (!answer?.ok) return this.say("off");
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    this.sign.dataset.seen = seen;
+    document.dispatchEvent(new CustomEvent("tazco:before-renewal", { detail: fresh }));
+    await htmx.swap({ target: "#main", swap: "innerMorph", text: fresh.querySelector("#main").innerHTML });
+    document.title = fresh.title;
+    document.dispatchEvent(new CustomEvent("tazco:renewed"));
+    this.say("on");
+  },
+
+  say(state) {
+    this.sign.className = `live ${state === "on" ? "" : state}`;
+    asked(".word", this.sign).textContent = this.sign.dataset[state];
+  },
+};
+
+// A form that somebody types into stays as it is when the page renews itself, and a fold that somebody opened stays open.
+document.addEventListener("input", (event) => event.target.closest("main form")?.setAttribute("hx-morph-skip", ""));
+document.addEventListener("tazco:before-renewal", (event) => {
+  for (const fold of all("#main details[id][open]")) asked(`#${CSS.escape(fold.id)}`, event.detail)?.setAttribute("open", "");
+});
+
+// ---- keys ------------------------------------------------------------------------------------------------------------------
+
+const keys = {
+  going: false,
+
+  pressed(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    if (asked("dialog[open]")) return;
+    const key = event.key;
+    if (this.going) {
+      this.going = false;
+      const place = asked(`[data-go="${CSS.escape(key)}"]`);
+      if (place) return event.preventDefault(), place.click();
+    }
+    if (key === "g") this.going = true;
+    else if (key === "/") event.preventDefault(), asked("#find")?.focus();
+    else if (key === "?") event.preventDefault(), asked("#keys")?.showModal();
+    else if (key === "j" || key === "k") this.move(key === "j" ? 1 : -1);
+    else if (key === "Enter" && event.target.matches("body, main")) asked("tr.at a")?.click();
+    else {
+      const field = asked(`[data-key="${CSS.escape(key)}"]`);
+      if (field) {
+        event.preventDefault();
+        field.closest("details")?.setAttribute("open", "");
+        field.focus();
+      }
+    }
+  },
+
+  move(step) {
+    const rows = all("table[data-rows] tbody tr");
+    if (!rows.length) return;
+    const at = rows.findIndex((row) => row.classList.contains("at"));
+    const next = rows[Math.min(rows.length - 1, Math.max(0, at + step))];
+    rows[at]?.classList.remove("at");
+    next.classList.add("at");
+    next.scrollIntoView({ block: "nearest" });
+  },
+};
+
+document.addEventListener("keydown", (event) => keys.pressed(event));
+document.addEventListener("DOMContentLoaded", () => live.start());
+asked("#refusal")?.focus();

@@ -1,0 +1,41 @@
+"""An office in which something has happened: people, cards, decisions, payments, messages, a dead letter; and texts of the hostile kind."""
+
+from dataclasses import dataclass
+
+from tests.console.office import Office
+from tests.world import Person
+
+HOSTILE = '<script>alert(1)</script>=HYPERLINK("http://x")\u202eevil'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivedIn:
+    """Ids that stand for path parameters."""
+
+    person: Person
+    card_id: str
+    request_id: str
+    decided_id: str
+
+    def addresses(self, path: str) -> list[str]:
+        """The addresses to look at for a path with parameters."""
+        found = [path]
+        if "{requestId}" in path:
+            found = [path.replace("{requestId}", each) for each in (self.request_id, self.decided_id)]
+        return [each.replace("{ecosystemId}", self.person.ecosystem_id).replace("{cardId}", self.card_id) for each in found]
+
+
+async def live(office: Office) -> LivedIn:
+    """Let something happen."""
+    world = office.world
+    person, card_id = await world.cardholder(760)
+    await person.buy(card_id, 250.5)
+    await person.buy(card_id, 99_999)
+    await person.pay(card_id, 100.25)
+    waiting = await world.person(430)
+    asked = await waiting.ask_for_card(HOSTILE[:64])
+    other = await world.person(620)
+    decided = (await other.ask_for_card()).body["request"]["requestId"]
+    operator = await world.operator()
+    await operator.post(f"/v1/admin/card-requests/{decided}/reject", {"reason": HOSTILE})
+    return LivedIn(person=person, card_id=card_id, request_id=asked.body["request"]["requestId"], decided_id=decided)
