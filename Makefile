@@ -7,12 +7,12 @@ RUN := .venv/bin/
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: dev test check static fix bench setup clean
+.PHONY: dev test check static fix bench browser setup clean
 
 dev: setup  ## the whole programme on this machine: emulated cloud, API, demo people (ARGS="--fresh" starts over)
 	@$(RUN)tazco dev $(ARGS)
 
-test: setup  ## every test (ARGS="-k payment" for some)
+test: setup browser  ## every test (ARGS="-k payment" for some)
 	@echo "→ tests"
 	@$(RUN)pytest $(ARGS)
 
@@ -30,6 +30,15 @@ fix: setup  ## format, mend what the linter can mend, renew the generated pages
 
 bench: setup  ## how fast events leave the house (ARGS="delay" for one measurement)
 	@$(RUN)python -m bench.events $(ARGS)
+
+browser: setup  ## a Chromium for the console's tests: the one that is there, else the system's package, else Playwright's own
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && exit 0; done; \
+	  test -n "$$($(RUN)python -m tests.console.browsing)" && exit 0; \
+	  echo "→ installing a browser for the console's tests"; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    { apt-get install -y -qq --no-install-recommends chromium || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }; } >/dev/null; \
+	  else $(RUN)playwright install chromium; fi \
+	  || { echo "✗ No browser could be installed. Install Chromium with your package manager (Debian and Ubuntu: sudo apt install chromium), then run make again."; exit 1; }
 
 setup: .venv/.complete  ## install everything into .tools and .venv
 

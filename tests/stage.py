@@ -43,6 +43,7 @@ class Stage:
             "TAZCO_COGNITO_JWKS_URL": self.jwks_url,
             "TAZCO_CURSOR_SECRETS": CURSOR_SECRET,
             "TAZCO_RELAY_WITH_API": "false",
+            "TAZCO_TRACE_EVENTS": "true",
             "TAZCO_WHATSAPP_META_PHONE_NUMBER_ID": "123456",
             "TAZCO_WHATSAPP_META_ACCESS_TOKEN": "throw-away",
             "TAZCO_WHATSAPP_META_APP_SECRETS": "throw-away",
@@ -62,6 +63,7 @@ class Stage:
             "cognito_client_ids": (self.provisioned.client_id,),
             "cognito_jwks_url": self.jwks_url,
             "cursor_secrets": (SecretStr(CURSOR_SECRET),),
+            "trace_events": True,
             **others,
         }
         return Settings(**values)

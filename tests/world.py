@@ -201,19 +201,28 @@ def _plain(value: Any) -> Any:
 
 
 @asynccontextmanager
+async def open_services(
+    stage: Stage, clock: MovableClock, *, transport: Transport = over_the_wire, report_capacity: bool = False, **settings: Any
+) -> AsyncIterator[Services]:
+    """Start what stands behind the application on a stage, without the application."""
+    chosen = stage.settings(**{**WHATSAPP, **settings})
+    parts = Parts(clock=clock, transport=transport, report_capacity=report_capacity)
+    async with services(chosen, stage.cloud, parts) as running:
+        yield running
+
+
+@asynccontextmanager
 async def open_world(
     stage: Stage, *, transport: Transport = over_the_wire, report_capacity: bool = False, **settings: Any
 ) -> AsyncIterator[World]:
     """Start the application on a stage."""
     clock = MovableClock()
-    chosen = stage.settings(**{**WHATSAPP, **settings})
-    parts = Parts(clock=clock, transport=transport, report_capacity=report_capacity)
-    async with services(chosen, stage.cloud, parts) as running:
-        edge = api(chosen, lambda: _already(running))
+    async with open_services(stage, clock, transport=transport, report_capacity=report_capacity, **settings) as running:
+        edge = api(running.settings, lambda: _already(running))
         app: FastAPI = edge.app  # type: ignore[attr-defined]  # the edge wraps it
         app.state.services = running
         async with httpx.AsyncClient(transport=httpx.ASGITransport(edge), base_url="http://tazco.test") as http:
-            yield World(stage, chosen, running, http, clock)
+            yield World(stage, running.settings, running, http, clock)
 
 
 @asynccontextmanager

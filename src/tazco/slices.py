@@ -26,6 +26,7 @@ from tazco.platform.reactions import Reactions, Timer
 from tazco.platform.tables import Table
 from tazco.scores import api as scores
 from tazco.scores.store import SCORES
+from tazco.tally.reactions import REACTIONS as TALLY_REACTIONS
 from tazco.trackers.store import TRACKERS
 from tazco.transactions import api as transactions
 from tazco.transactions.store import TRANSACTIONS
@@ -64,7 +65,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
 )
 """Literal paths before those with ids: `/v1/cards/requests/…` comes with card requests, ahead of `/v1/cards/{cardId}/…`."""
 
-REACTIONS: Final[tuple[Reactions, ...]] = (NOTIFICATION_REACTIONS,)
+REACTIONS: Final[tuple[Reactions, ...]] = (NOTIFICATION_REACTIONS, TALLY_REACTIONS)
 """What is done about events: one queue each, which a worker reads."""
 
 SUBSCRIPTIONS: Final[tuple[Subscription, ...]] = tuple(reactions.subscription for reactions in REACTIONS)

@@ -1,5 +1,6 @@
 """A real browser: headless Chromium, driven by Playwright, that remembers everything it complains about."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,12 @@ Scheme = Literal["light", "dark"]
 def installed() -> str | None:
     """A Chromium of the system; without one Playwright looks for its own, which `make browser` installs."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
+
+
+async def own() -> str:
+    """Playwright's own Chromium, empty if it has not been installed."""
+    async with async_playwright() as playwright:
+        return shutil.which(playwright.chromium.executable_path) or ""
 
 
 @asynccontextmanager
@@ -95,3 +102,7 @@ async def seat(
         yield taken
     finally:
         await context.close()
+
+
+if __name__ == "__main__":
+    print(asyncio.run(own()))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -69,6 +70,15 @@ async def sign_in(taken: Seat, email: str, password: str = PASSWORD) -> None:
     await taken.page.get_by_label("Password").fill(password)
     async with taken.page.expect_navigation():
         await taken.press("Sign in")
+
+
+async def signed_in(world: World, http: httpx.AsyncClient) -> str:
+    """Sign the client in; the session's cookie."""
+    operator = await world.operator()
+    token = re.findall(r'name="form" value="(\w+)"', (await http.get("/console/sign-in")).text)[0]
+    reply = await http.post("/console/sign-in", data={"form": token, "email": operator.email, "password": PASSWORD})
+    assert reply.status_code == 303, reply.text
+    return str(http.cookies["tazco-console"])
 
 
 @asynccontextmanager

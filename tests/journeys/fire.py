@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import collections
 import dataclasses
+import json
 import random
 import time
 import uuid
@@ -22,6 +23,7 @@ from tazco.notifications.store import NOTIFICATIONS
 from tazco.platform.logs import configure_logs
 from tazco.platform.outbox import OUTBOX
 from tazco.slices import SUBSCRIPTIONS, TABLES
+from tazco.tally.store import TALLIES
 from tests.journeys.test_money_under_fire import post_until_answered
 from tests.processes import ApiProcess, Process, program
 from tests.stage import Stage, new_stage
@@ -52,13 +54,16 @@ class Report:
     out_of_order: list[str] = field(default_factory=list)
     notifications: int = 0
     undelivered: int = 0
+    counted: dict[str, int] = field(default_factory=dict)
+    to_count: dict[str, int] = field(default_factory=dict)
     messages_on_the_wire: int = 0
     drained_after_seconds: float = 0.0
 
     @property
     def clean(self) -> bool:
         """Everything arrived once in effect and in order."""
-        return not (self.missing or self.invented or self.out_of_order or self.undelivered) and self.notifications == self.payments
+        strays = self.missing or self.invented or self.out_of_order or self.undelivered
+        return not strays and self.notifications == self.payments and self.counted == self.to_count
 
 
 @dataclass(slots=True)
@@ -101,22 +106,40 @@ class Fire:
             outbox = await rows(self.stage, OUTBOX.name)
             notes = await rows(self.stage, NOTIFICATIONS.name)
             pending = any("pendingShard" in row for row in outbox) or len(witness.event_ids) < len(outbox)
-            if not pending and len(notes) == self.report.payments and all(row["deliveryStatus"]["S"] in DONE for row in notes):
+            told = len(notes) == self.report.payments and all(row["deliveryStatus"]["S"] in DONE for row in notes)
+            if not pending and told and await self._counted() == _to_count(outbox):
                 break
             await asyncio.sleep(POLL_SECONDS)
         self.report.drained_after_seconds = time.monotonic() - began
 
+    async def _counted(self) -> dict[str, int]:
+        """What the worker has counted, of all hours."""
+        tallies = [row for row in await rows(self.stage, TALLIES.name) if row["ecosystemId"]["S"].startswith("tally#")]
+        return {name: sum(int(row[name]["N"]) for row in tallies) for name in ("purchases", "purchased", "payments", "paid")}
+
     async def judge(self, witness: Witness, stand_in: RunningStandIn) -> None:
         """Compare what was committed with what arrived."""
         report = self.report
-        committed = {row["eventId"]["S"] for row in await rows(self.stage, OUTBOX.name)}
+        outbox = await rows(self.stage, OUTBOX.name)
+        committed = {row["eventId"]["S"] for row in outbox}
         notes = await rows(self.stage, NOTIFICATIONS.name)
         report.events, report.arrivals = len(committed), len(witness.arrivals)
         report.missing, report.invented = len(committed - witness.event_ids), len(witness.event_ids - committed)
         report.out_of_order = witness.out_of_order()
         report.notifications = len(notes)
         report.undelivered = sum(row["deliveryStatus"]["S"] not in DONE for row in notes)
+        report.counted, report.to_count = await self._counted(), _to_count(outbox)
         report.messages_on_the_wire = stand_in.thread(PHONE)[-1].number
+
+
+def _to_count(outbox: list[dict[str, Any]]) -> dict[str, int]:
+    """What was committed, in cents, out of the events themselves."""
+    amounts: dict[str, list[int]] = {"transaction.purchase": [], "transaction.payment": []}
+    for row in outbox:
+        if row["eventType"]["S"] in amounts:
+            amounts[row["eventType"]["S"]].append(round(json.loads(row["payload"]["S"])["amount"] * 100))
+    bought, paid = amounts.values()
+    return {"purchases": len(bought), "purchased": sum(bought), "payments": len(paid), "paid": sum(paid)}
 
 
 def environment_of(stand_in: RunningStandIn) -> dict[str, str]:

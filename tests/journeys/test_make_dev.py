@@ -77,7 +77,16 @@ class Dev:
         return [int(pid) for pid, command in lines if "tazco.local.emulator" in command and str(self.cloud_port) in command]
 
 
-async def test_dev_serves_what_its_screen_says_ends_cleanly_and_finds_its_data_again(tmp_path: Path) -> None:
+async def second_on(folder: Path) -> tuple[int | None, str]:
+    """How another `tazco dev` on the same data ends, and what it says."""
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tazco", "dev"), cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    said, _ = await child.communicate()
+    return child.returncode, said.decode().replace("\n", " ")
+
+
+async def test_dev_serves_what_its_screen_says_keeps_others_out_ends_cleanly_and_finds_its_data_again(tmp_path: Path) -> None:
     dev = Dev(tmp_path)
     await dev.start()
     assert READY in dev.said
@@ -92,6 +101,8 @@ async def test_dev_serves_what_its_screen_says_ends_cleanly_and_finds_its_data_a
     asked = await dev.call("POST", "/v1/cards/requests", "LOW", {"productId": "default-credit-card"})
     assert asked["request"]["status"] == "pending"
 
+    code, said = await second_on(tmp_path)
+    assert (code, f"process {dev.child.pid}" in said) == (2, True), said
     assert await dev.end(signal.SIGINT) == 0, dev.said
     assert "everything is saved" in dev.said
     assert not dev.children()
@@ -115,15 +126,3 @@ async def test_a_child_that_dies_is_named_with_its_last_words_and_nothing_is_lef
     assert "The embedded cloud ended by itself" in dev.said
     assert "Run `tazco dev` again" in dev.said
     assert not dev.children()
-
-
-async def test_a_second_dev_on_the_same_data_says_who_has_them(tmp_path: Path) -> None:
-    first = Dev(tmp_path)
-    await first.start()
-    second = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tazco", "dev"), cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    said, _ = await second.communicate()
-    assert second.returncode == 2
-    assert f"process {first.child.pid}" in said.decode().replace("\n", " ")
-    assert await first.end(signal.SIGINT) == 0

@@ -83,7 +83,7 @@ def test_an_accepted_message_is_sent_and_waits_for_nothing() -> None:
 
 @pytest.mark.parametrize("status", [DELIVERED, READ])
 def test_a_status_that_overtakes_the_record_stands_and_the_record_adds_what_it_knows(status: DeliveryStatus) -> None:
-    overtaken = FRESH.claimed(NOON + MINUTE).told(status, "wamid.A")
+    overtaken = FRESH.claimed(NOON + MINUTE).told(status, "wamid.A", NOON)
     recorded = overtaken.accepted("meta", "wamid.A", as_template=False, now=NOON)
     assert (recorded.delivery_status, recorded.provider_message_id, recorded.sent_at) == (status, "wamid.A", NOON)
 
@@ -117,7 +117,7 @@ def step(row: Notification, action: str, message_id: str, now: datetime) -> Noti
         ends = {"put off": row.put_off("x", now + MINUTE), "give up": row.given_up("x"), "template": row.due_as_template("x", now)}
         return ends[action]
     status = DeliveryStatus(action)
-    return row.told(status, message_id) if row.heeds(status, message_id) else row
+    return row.told(status, message_id, now) if row.heeds(status, message_id) else row
 
 
 @given(st.lists(STEPS, max_size=30))

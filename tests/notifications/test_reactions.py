@@ -13,10 +13,10 @@ from tazco.kernel.clock import to_text
 from tazco.kernel.ids import EventId
 from tazco.notifications.commands import deliver_due
 from tazco.notifications.model import DeliveryStatus, Kind
-from tazco.notifications.reactions import REACTIONS, IncompleteEvent, announce_payment, ask_approvers
+from tazco.notifications.reactions import REACTIONS, announce_payment, ask_approvers
 from tazco.notifications.store import NOTIFICATIONS
 from tazco.platform.localisation import instant_text
-from tazco.platform.reactions import Envelope
+from tazco.platform.reactions import Envelope, IncompleteEvent
 from tazco.platform.whatsapp.messages import Question, Recipient, Text, Verdict
 from tazco.trackers.store import TRACKERS
 from tazco.users.store import USERS

@@ -4,19 +4,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tazco.local.embedded import EmbeddedCloud
-from tazco.slices import SUBSCRIPTIONS, TABLES
 from tests.platform.faults import Faulty
 from tests.platform.relay_rig import Rig, open_rig
 from tests.platform.subscribed import Subscribed, subscribe
-from tests.stage import Stage, new_stage
+from tests.stage import Stage
 from tests.world import World, open_world
 
 
 @pytest.fixture
-async def rig(embedded_cloud: EmbeddedCloud) -> AsyncIterator[Rig]:
-    """A program on a stage of its own: nobody else relays there."""
-    async with open_rig(new_stage(embedded_cloud, TABLES, SUBSCRIPTIONS)) as opened:
+async def rig(stage: Stage) -> AsyncIterator[Rig]:
+    """A program on the module's stage, swept for each test: nobody else relays there."""
+    async with open_rig(stage) as opened:
         yield opened
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from tazco.platform.aws import Call, over_the_wire
 from tazco.platform.ids import new_id
+from tazco.platform.leases import LEASES
 from tazco.platform.outbox import OUTBOX, PENDING_EVENTS, OutboxRow, shard_of
 from tazco.platform.relaying import Relay
 from tazco.platform.services import Services
 from tazco.platform.tables import EntriesOf, Get
 from tazco.platform.wire import Pool, Reply, WireFailure, request_bytes
 from tests.stage import Stage
-from tests.world import MovableClock, open_world
+from tests.world import MovableClock, open_services
 
 TYPE = "transaction.payment"
 """One that a queue of the stage receives."""
@@ -157,6 +158,11 @@ class Rig:
     seam: Seam
     clock: MovableClock
 
+    @property
+    def queue_url(self) -> str:
+        """The queue that the stage's rule fills."""
+        return self.stage.clients.sqs.get_queue_url(QueueName=f"{self.stage.names.table_prefix}notifications")["QueueUrl"]
+
     def relay(self) -> Relay:
         """One more relay."""
         return Relay.of(self.services)
@@ -201,8 +207,7 @@ class Rig:
 
     async def received(self, count: int) -> list[dict[str, Any]]:
         """So many events from the queue that the stage's rule fills."""
-        sqs = self.stage.clients.sqs
-        url = sqs.get_queue_url(QueueName=f"{self.stage.names.table_prefix}notifications")["QueueUrl"]
+        sqs, url = self.stage.clients.sqs, self.queue_url
         bodies: list[dict[str, Any]] = []
         while len(bodies) < count:
             reply = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=5)
@@ -227,7 +232,12 @@ def refusing(event_ids: Iterable[str], code: str = "InternalFailure") -> Refuse:
 
 @asynccontextmanager
 async def open_rig(stage: Stage) -> AsyncIterator[Rig]:
-    """A program behind a seam on a stage."""
-    seam = Seam()
-    async with open_world(stage, transport=seam) as world:
-        yield Rig(stage, world.services, seam, world.clock)
+    """A program behind a seam on a stage: nothing waits there, nobody holds a shard, the queue is empty."""
+    seam, clock = Seam(), MovableClock()
+    async with open_services(stage, clock, transport=seam) as services:
+        for table in (OUTBOX, LEASES):
+            await services.database.delete_all(table, [table.key_of(item) async for item in services.database.scan(table)])
+        rig = Rig(stage, services, seam, clock)
+        stage.clients.sqs.purge_queue(QueueUrl=rig.queue_url)
+        seam.calls.clear()
+        yield rig

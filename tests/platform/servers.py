@@ -111,15 +111,20 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def nothing_unheard() -> AsyncIterator[None]:
-    """Fails if the loop had to report an exception that nobody retrieved or handled."""
+    """Fails if the loop had to report an exception that nobody retrieved or handled.
+
+    What was there before is frozen meanwhile: collecting then looks at what the block made, and not at every module again.
+    """
     loop = asyncio.get_running_loop()
     heard: list[dict[str, Any]] = []
     before = loop.get_exception_handler()
     loop.set_exception_handler(lambda _, context: heard.append(context))
+    gc.freeze()
     try:
         yield
         gc.collect()
         await asyncio.sleep(0)
     finally:
+        gc.unfreeze()
         loop.set_exception_handler(before)
     assert heard == []

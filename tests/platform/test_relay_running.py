@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from tazco.platform import outage, relaying
 from tazco.platform.commands import nobody
 from tazco.platform.relaying import Relay
+from tazco.platform.shards import LEASE_LENGTH, ROUND_SECONDS
 from tazco.platform.wire import Reply
 from tests.platform.faults import error
 from tests.platform.relay_rig import Everything, Rig, stream
@@ -112,7 +113,8 @@ async def test_two_relays_share_the_work_and_one_that_is_killed_is_taken_over(ri
         await rig.write(*rows)
         await until(lambda: len(rig.seam.accepted) > 0)
         assert len(await rig.pending()) > 0, "its shards wait for its leases to end"
-        await until(lambda: all_left(rig), seconds=13)
+        rig.clock.pass_time(seconds=LEASE_LENGTH.total_seconds())
+        await until(lambda: all_left(rig), seconds=ROUND_SECONDS + 1)
     assert {event["eventId"] for event in rig.seam.accepted} == {row.event_id for row in rows}
 
 

@@ -19,6 +19,8 @@ class Action(StrEnum):
     USER_DISABLED = "user.disabled"
     USER_ENABLED = "user.enabled"
     EVENT_REDRIVEN = "event.redriven"
+    POLICY_CHANGED = "policy.changed"
+    POLICY_CHANGE_FAILED = "policy.change_failed"
     CLEANUP = "system.cleanup"
 
 

@@ -103,4 +103,5 @@ class Programme:
             "TAZCO_COGNITO_JWKS_URL": f"{cloud_url}/{ids.user_pool_id}/.well-known/jwks.json",
             "TAZCO_CURSOR_SECRETS": self.workspace.cursor_secret(),
             "TAZCO_POLICY_REFRESH_SECONDS": "5",
+            "TAZCO_TRACE_EVENTS": "true",
         }

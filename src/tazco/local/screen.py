@@ -20,6 +20,7 @@ def print_running(console: Console, running: Running) -> None:
     console.print(f"\n[bold green]Tazco is ready[/] after {running.seconds:.1f} s. Ctrl-C stops it and keeps the data.\n")
     places = Table(box=None, show_header=False, pad_edge=False)
     for name, place in (
+        ("operators' console", f"{running.api_url}/console"),
         ("API", running.api_url),
         ("its documentation", f"{running.api_url}/docs"),
         ("embedded cloud", f"{running.cloud_url}"),

@@ -176,7 +176,7 @@ async def note_status(update: StatusUpdate, work: Work) -> Notification | None:
         known = replace(found, provider_message_id=update.message_id)
         after = _judged(known, verdict_of(update.error_code), str(update.error_code), work)
     else:
-        after = found.told(status, update.message_id)
+        after = found.told(status, update.message_id, min(update.at or work.now, work.now))
     work.change(NOTIFICATIONS, found, after)
     return after
 

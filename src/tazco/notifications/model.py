@@ -75,7 +75,10 @@ class ReplyContent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What is to be said, because of what and about what; `content` is JSON. To whom comes when it is addressed."""
+    """What is to be said, because of what and about what; `content` is JSON. To whom comes when it is addressed.
+
+    `queued_at` and `receives` tell how the event came that caused it; nothing came where a webhook did.
+    """
 
     kind: Kind
     cause: str
@@ -84,6 +87,8 @@ class Message:
     ecosystem_id: EcosystemId
     provider: str
     content: str
+    queued_at: datetime | None = None
+    receives: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +97,8 @@ class Notification(Versioned):
 
     `content` is the JSON of what the text will say; the text itself is made when it is sent. `next_attempt_at` is there while it
     still has to be sent: when that is due, and while somebody is sending it, when somebody else may take it over. `as_template` says
-    how the newest attempt goes out; `retry_count` how often it was put off after a failure.
+    how the newest attempt goes out; `retry_count` how often it was put off after a failure. `queued_at` is when the queue got the
+    event that caused it, `receives` how often it had handed it out by then.
     """
 
     notification_id: str
@@ -113,6 +119,10 @@ class Notification(Versioned):
     created_at: datetime
     sent_at: datetime | None = None
     next_attempt_at: datetime | None = None
+    delivered_at: datetime | None = None
+    read_at: datetime | None = None
+    queued_at: datetime | None = None
+    receives: int | None = None
 
     def due(self, now: datetime) -> bool:
         """It has to be sent, and nobody is at it."""
@@ -158,10 +168,18 @@ class Notification(Versioned):
             return False
         return self.delivery_status in FOLLOWS.get(status, frozenset())
 
-    def told(self, status: DeliveryStatus, provider_message_id: str) -> "Notification":
-        """The notification after word of the provider that the message got further; there is nothing left to send."""
+    def told(self, status: DeliveryStatus, provider_message_id: str, at: datetime) -> "Notification":
+        """The notification after word of the provider that the message got further at that instant; there is nothing left to send."""
         assert status is not DeliveryStatus.FAILED, "a failure is judged: put off, given up, or due as a template"
-        return replace(self, delivery_status=status, provider_message_id=provider_message_id, next_attempt_at=None)
+        further = replace(self, delivery_status=status, provider_message_id=provider_message_id, next_attempt_at=None)
+        at = max(at, self.sent_at or at)  # providers count whole seconds: what is read was not read before it was sent
+        match status:
+            case DeliveryStatus.DELIVERED:
+                return replace(further, delivered_at=at)
+            case DeliveryStatus.READ:
+                return replace(further, read_at=at)
+            case _:
+                return further
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

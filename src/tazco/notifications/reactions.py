@@ -2,47 +2,40 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from decimal import Decimal
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from tazco.card_requests.store import request
 from tazco.kernel.clock import from_text, to_text
 from tazco.kernel.ids import CardRequestId
-from tazco.kernel.money import Money, from_decimal
 from tazco.notifications.commands import SYSTEM, deliver_all, deliver_due, tell_approvers
 from tazco.notifications.model import Kind, Message
 from tazco.notifications.rules import last_four, on_one_line
 from tazco.platform.caller import Origin
 from tazco.platform.jsontext import encode
-from tazco.platform.reactions import Envelope, Reactions, Timer
+from tazco.platform.reactions import Envelope, Reactions, Timer, as_amount, as_text, needed
 from tazco.platform.services import Services
 from tazco.platform.work import Work
 from tazco.trackers.store import tracker
 from tazco.users.store import user
 
 RETRY_EVERY: Final = timedelta(seconds=5)
-R = TypeVar("R")
-
-
-class IncompleteEvent(Exception):
-    """An event lacks what a reaction needs. Its sender is at fault, and trying again does not help."""
 
 
 async def ask_approvers(services: Services, event: Envelope) -> None:
     """Have every approver asked to decide a card request, if nobody has decided it and its code still counts."""
-    request_id = CardRequestId(_needed(event, "requestId", _text))
+    request_id = CardRequestId(needed(event, "requestId", as_text))
     await _tell(services, event, partial(_ask, services.settings.whatsapp_provider, event, request_id))
 
 
 async def announce_payment(services: Services, event: Envelope) -> None:
     """Have every approver told of a payment."""
     content = {
-        "card": last_four(_needed(event, "cardId", _text)),
-        "amount": _needed(event, "amount", _amount),
-        "at": to_text(_needed(event, "createdAt", from_text)),
+        "card": last_four(needed(event, "cardId", as_text)),
+        "amount": needed(event, "amount", as_amount),
+        "at": to_text(needed(event, "createdAt", from_text)),
     }
-    about = ("transaction", _needed(event, "transactionId", _text))
+    about = ("transaction", needed(event, "transactionId", as_text))
     message = _message(services.settings.whatsapp_provider, event, Kind.PAYMENT, about, content)
     await _tell(services, event, partial(tell_approvers, message))
 
@@ -70,6 +63,8 @@ def _message(provider: str, event: Envelope, kind: Kind, about: tuple[str, str],
         ecosystem_id=event.ecosystem_id,
         provider=provider,
         content=encode(content).decode(),
+        queued_at=event.queued_at,
+        receives=event.receives,
     )
 
 
@@ -78,26 +73,6 @@ async def _tell(services: Services, event: Envelope, use_case: Callable[[Work], 
     origin = Origin(caller=SYSTEM, correlation_id=event.correlation_id)
     new = await services.commands.run(origin, use_case, lane=f"event#{event.event_id}")
     await deliver_all(services, new)
-
-
-def _needed(event: Envelope, key: str, read: Callable[[Any], R]) -> R:
-    try:
-        return read(event.payload[key])
-    except (KeyError, TypeError, ValueError) as error:
-        problem = "is missing" if isinstance(error, KeyError) else str(error)
-        raise IncompleteEvent(f"{event.event_type} {event.event_id}: {key} {problem}. Mend its sender") from error
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise TypeError("is no text")
-    return value
-
-
-def _amount(value: Any) -> Money:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise TypeError("is no number")
-    return from_decimal(value)
 
 
 REACTIONS: Final = Reactions(

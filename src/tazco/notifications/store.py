@@ -80,6 +80,8 @@ def addressed(message: Message, approver: Approver, now: datetime) -> Notificati
         provider=message.provider,
         created_at=now,
         next_attempt_at=now,
+        queued_at=message.queued_at,
+        receives=message.receives,
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Final
@@ -121,10 +121,11 @@ class Consumer:
         if len(self._in_hand) > self.pace.concurrency:
             self._room.clear()
         try:
-            envelope = envelope_of(message.body, self.services.settings.event_source)
+            event = envelope_of(message.body, self.services.settings.event_source)
         except Poison as fault:
             self._spawn(self._reject(message, str(fault)))
             return
+        envelope = replace(event, queued_at=message.sent_at, receives=message.receives)
         stream = (envelope.aggregate_type, envelope.aggregate_id)
         if stream not in self._streams:
             self._streams[stream] = []

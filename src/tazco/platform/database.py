@@ -92,6 +92,7 @@ class Database:
         if not gets:
             return {}
         tables = {self.physical_name(get.table): get.table for get in gets}
+        readers = {(get.table.name, get.key): get.table for get in gets}  # a table may hold records of several kinds
         wanted: dict[str, Any] = {}
         for get in gets:
             request = wanted.setdefault(self.physical_name(get.table), {"ConsistentRead": True, "Keys": []})
@@ -104,7 +105,7 @@ class Database:
                 for item in items:
                     key = table.key_of(item)
                     try:
-                        rows[table.name, key] = table.codec.decode(item)
+                        rows[table.name, key] = readers[table.name, key].codec.decode(item)
                     except Undecodable as error:
                         if broken is None:
                             raise

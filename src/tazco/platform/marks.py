@@ -30,15 +30,24 @@ def refused(row: OutboxRow, verdict: Verdict, fence: int, now: datetime) -> Outb
     return replace(row, retry_count=row.retry_count + 1, next_retry_at=due, last_error=told, fence=fence)
 
 
-async def mark_published(database: Database, row: OutboxRow, now: datetime) -> bool:
-    """Take the event out of the index and let it expire; False where a cleanup has deleted it: it must not come back."""
+async def mark_published(database: Database, row: OutboxRow, now: datetime, *, traced: bool = False) -> bool:
+    """Take the event out of the index and let it expire; False where a cleanup has deleted it: it must not come back.
+
+    `traced`: it is then found by its correlation id, which costs a write unit more.
+    """
     expires_at = int((now + KEPT_AFTERWARDS).timestamp())
     return await _update(
         database,
         row,
-        "SET publishedAt = :at, expiresAt = :expires REMOVE pendingShard, createdAt, nextRetryAt",
+        "SET publishedAt = :at, expiresAt = :expires"
+        + (", correlationKey = :correlation" if traced else "")
+        + " REMOVE pendingShard, createdAt, nextRetryAt",
         "attribute_exists(eventId)",
-        {":at": {"S": to_text(now)}, ":expires": {"N": str(expires_at)}},
+        {
+            ":at": {"S": to_text(now)},
+            ":expires": {"N": str(expires_at)},
+            **({":correlation": {"S": row.request_id}} if traced else {}),
+        },
     )
 
 

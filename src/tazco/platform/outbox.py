@@ -24,6 +24,8 @@ DEAD_LETTERS: Final = "dead_letter"
 SCHEMA_VERSION: Final = 1
 
 PENDING_EVENTS: Final = Index(name="PendingEvents", partition="pendingShard", sort="createdAt")
+EVENTS_BY_CORRELATION: Final = Index(name="EventsByCorrelation", partition="correlationKey", sort="publishedAt")
+"""Those that have left, by what they followed from; a relay gives a row its place here only where the settings ask for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ OUTBOX: Final = Table(
     name="outbox",
     record=OutboxRow,
     partition="eventId",
-    indexes=(PENDING_EVENTS,),
+    indexes=(PENDING_EVENTS, EVENTS_BY_CORRELATION),
     ttl="expiresAt",
     ledger=False,
     wiped_as="events",

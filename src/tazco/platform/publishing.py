@@ -57,6 +57,7 @@ class Publisher:
     clock: Clock
     metrics: Metrics
     places: asyncio.Semaphore
+    traced: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _inbox: deque[OutboxRow] = field(default_factory=deque)
     _backlog: Backlog = field(default_factory=Backlog)
@@ -268,7 +269,7 @@ class Publisher:
 
     async def _mark(self, row: OutboxRow, sent_at: datetime) -> None:
         async with self.places:
-            await mark_published(self.database, row, sent_at)
+            await mark_published(self.database, row, sent_at, traced=self.traced)
         del self._unmarked[row.event_id]
 
     async def _note(self, before: OutboxRow, after: OutboxRow) -> None:

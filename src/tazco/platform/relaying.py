@@ -54,6 +54,7 @@ class Relay:
     clock: Clock
     new_id: NewId
     metrics: Metrics
+    traced: bool = False
     rng: random.Random = field(default_factory=random.SystemRandom)
     monotonic: Callable[[], float] = time.monotonic
     shards: Shards = field(init=False)
@@ -74,7 +75,8 @@ class Relay:
     def of(cls, services: Services) -> "Relay":
         """A relay of a running program."""
         bus = Bus.of(services.aws, services.settings)
-        return cls(services.database, bus, services.clock, services.new_id, services.metrics)
+        traced = services.settings.trace_events
+        return cls(services.database, bus, services.clock, services.new_id, services.metrics, traced)
 
     def nudge(self, rows: Sequence[OutboxRow]) -> None:
         """Told of events right after their commit. Those of other relays' shards are forgotten: they find them."""
@@ -108,7 +110,7 @@ class Relay:
         """What this relay remembers of a shard, from this lease on."""
         known = self._publishers.get(shard)
         if known is None or known[0] != fence:
-            publisher = Publisher(shard, self.database, self.bus, self.clock, self.metrics, self._places)
+            publisher = Publisher(shard, self.database, self.bus, self.clock, self.metrics, self._places, self.traced)
             known = self._publishers[shard] = (fence, publisher)
         return known[1]
 

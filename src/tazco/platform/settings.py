@@ -94,8 +94,20 @@ class Settings(Names):
     relay_with_api: bool = True
     """Whether `tazco serve` also relays events; they then leave milliseconds after their commit. `tazco relay` does it elsewhere."""
 
+    trace_events: bool = False
+    """Whether events that have left are found by their correlation id, as the timeline wants it; costs one write unit more per event."""
+
     metrics_port: int = Field(default=0, ge=0, le=65535)
     """Port for Prometheus to scrape, on `TAZCO_HOST`; 0 serves none."""
+
+    console: bool = True
+    """Whether `tazco serve` also serves the operators' console, at `/console`."""
+
+    console_idle_minutes: int = Field(default=30, ge=1, le=720)
+    """How long an operator may do nothing before signing in again."""
+
+    stand_in_url: str | None = None
+    """Where the local stand-in for WhatsApp is; the console then shows an approver's phone. Never in production."""
 
     cleanup_enabled: bool = True
     """Whether operators may delete all data."""
@@ -219,6 +231,8 @@ def _production_faults(settings: Settings, cloud: Cloud) -> list[str]:
         faults.append("AWS_PROFILE: production talks to AWS itself; remove endpoint_url from the profile")
     if "*" in settings.allowed_origins:
         faults.append("TAZCO_CORS_ALLOWED_ORIGINS: production needs a list of origins, not *")
+    if settings.stand_in_url:
+        faults.append("TAZCO_STAND_IN_URL: production has no stand-in for WhatsApp; unset it")
     if urlsplit(settings.jwks_url(cloud.region)).scheme != "https":
         faults.append("TAZCO_COGNITO_JWKS_URL: production fetches keys over https only")
     return faults

@@ -1,6 +1,7 @@
 """Webhook bodies in, neutral values out."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ TAP = {
     "interactive": {"type": "button_reply", "button_reply": {"id": "approve:7K3M9QXD", "title": "Approve"}},
 }
 TICK = {"id": "wamid.B", "status": "delivered", "timestamp": "1933221229", "biz_opaque_callback_data": "0190-n"}
+TICKED_AT = datetime(2031, 4, 6, 5, 53, 49, tzinfo=UTC)
 
 
 def change(
@@ -168,9 +170,16 @@ def test_the_longest_id_is_taken() -> None:
 def test_a_status_names_its_notification_and_why_it_failed() -> None:
     failed = {"id": "wamid.C", "status": "failed", "errors": [{"title": "?"}, {"code": True}, {"code": 131026}, {"code": 1}]}
     assert meta(statuses=(TICK, failed)) == (
-        StatusUpdate(message_id="wamid.B", reference="0190-n", status="delivered"),
+        StatusUpdate(message_id="wamid.B", reference="0190-n", status="delivered", at=TICKED_AT),
         StatusUpdate(message_id="wamid.C", reference=None, status="failed", error_code=131026),
     )
+
+
+@pytest.mark.parametrize("timestamp", [None, 1933221229, "", "soon", "-1", "1.5", "9" * 12, "\u0661"])
+def test_a_status_without_a_usable_instant_has_none(timestamp: object) -> None:
+    (status,) = meta(statuses=({**TICK, "timestamp": timestamp},))
+    assert isinstance(status, StatusUpdate)
+    assert status.at is None
 
 
 def test_of_a_status_that_we_do_not_keep_or_that_is_broken_nothing_is_said() -> None:

@@ -1,6 +1,7 @@
 """The console's words: written in English where they are used, looked up for other languages in one catalogue each."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from tazco.platform.policy import LOCALES
 
 CATALOGUES: Final = Path(__file__).parents[1] / "locale"
 SOURCE: Final = "en"
+PARTS: Final = re.compile(r"({\w+})")
 MINUTE: Final = timedelta(minutes=1)
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
@@ -25,6 +27,21 @@ DAY: Final = timedelta(days=1)
 def catalogue(locale: str) -> Mapping[str, str]:
     """English text → text of the language; English needs none."""
     return {} if locale == SOURCE else json.loads((CATALOGUES / f"{locale}.json").read_text())
+
+
+@cache
+def patterns(locale: str) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """The entries with `{names}` in them, as patterns of what they look like when they are filled in."""
+    return tuple(
+        (
+            re.compile(
+                "".join(f"(?P<{part[1:-1]}>.+)" if part.startswith("{") else re.escape(part) for part in PARTS.split(english))
+            ),
+            text,
+        )
+        for english, text in catalogue(locale).items()
+        if PARTS.search(english)
+    )
 
 
 def preferred(accept_language: str, fallback: str) -> str:
@@ -49,6 +66,14 @@ class Texts:
         """The text in the operator's language, `{names}` filled in; English where the catalogue has nothing."""
         text = catalogue(self.locale).get(english, english)
         return text.format(**values) if values else text
+
+    def told(self, message: str) -> str:
+        """A message of the API, which speaks English and has filled in its numbers, in the operator's language if it is known."""
+        known = catalogue(self.locale).get(message)
+        if known is not None or self.locale == SOURCE:
+            return known or message
+        filled = ((pattern.fullmatch(message), text) for pattern, text in patterns(self.locale))
+        return next((text.format(**found.groupdict()) for found, text in filled if found), message)
 
     def count(self, number: int, one: str, many: str) -> str:
         """`one` or `many` with the number filled in as `{n}`."""

@@ -6,7 +6,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tazco.kernel.errors import Invalid
-from tazco.platform.http.edge import EXCHANGE, JSON_TYPE, SECURITY_HEADERS
+from tazco.platform.http.edge import EXCHANGE, JSON_TYPE, SECURITY_HEADERS, Exchange
 from tazco.platform.http.errors import Meta, refusal_answer, with_meta
 
 
@@ -16,8 +16,10 @@ class EnvelopeProtocol(H11Protocol):
     def shutdown(self) -> None:
         """The process stops: requests finish, but a stream would go on for minutes, so its reader is told to come back elsewhere."""
         H11Protocol.shutdown(self)
-        exchange = self.cycle.scope.get(EXCHANGE) if self.cycle is not None and not self.cycle.response_complete else None
-        if exchange is not None and exchange.streaming:
+        if self.cycle is None or self.cycle.response_complete:
+            return
+        exchange = self.cycle.scope.get(EXCHANGE)
+        if isinstance(exchange, Exchange) and exchange.streaming:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             self.transport.close()

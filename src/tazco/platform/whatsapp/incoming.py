@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
@@ -19,6 +20,8 @@ PHONE_ADDRESS: Final = re.compile(r"(\+?[0-9][0-9 ().-]*)(:[0-9]+)?(@c\.us|@s\.w
 """A phone at WPPConnect, perhaps with the number of a linked device. `@lid` looks alike and hides the phone."""
 
 GROUP_SUFFIX: Final = "@g.us"
+EPOCH_SECONDS: Final = re.compile(r"[0-9]{1,11}")
+"""Up to the year 5138, so that every text that fits is an instant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +40,13 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusUpdate:
-    """How far a message of ours got; `reference` is what it was sent with."""
+    """How far a message of ours got; `reference` is what it was sent with, `at` when that was, to the second."""
 
     message_id: str
     reference: str | None
     status: str
     error_code: int | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,15 @@ def _status(status: Any) -> Iterator[StatusUpdate]:
         reference=usable_id(status.get("biz_opaque_callback_data")),
         status=name,
         error_code=next((code for code in codes if isinstance(code, int) and not isinstance(code, bool)), None),
+        at=_instant(_at(status, "timestamp")),
     )
+
+
+def _instant(value: Any) -> datetime | None:
+    """Epoch seconds, which the Cloud API writes as a text."""
+    if not isinstance(value, str) or not EPOCH_SECONDS.fullmatch(value):
+        return None
+    return datetime.fromtimestamp(int(value), UTC)
 
 
 def parse_wppconnect(body: Any, session: str) -> Incoming | Ignored:
