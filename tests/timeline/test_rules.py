@@ -240,8 +240,8 @@ def test_an_operators_call_names_person_address_and_browser() -> None:
 
 
 def test_one_call_may_commit_events_of_several_streams_and_each_tells_its_own_way_out() -> None:
-    paid = event("e-1", "transaction.payment", CARD, sequence=7)
-    moved = event("e-2", "score.changed", USER, sequence=3, left_at=None)
+    paid = event("e-2", "transaction.payment", CARD, sequence=7)
+    moved = event("e-1", "score.changed", USER, sequence=3, left_at=None)
     story = one(Found(events=(moved, paid)))
     assert [step.title["type"] for step in of(story, StepKind.EVENT)] == ["transaction.payment", "score.changed"]
     assert [step.state for step in of(story, StepKind.BUS)] == [State.DONE, State.WAITING]

@@ -18,7 +18,6 @@ from tazco.console.frame.texts import Texts, preferred
 from tazco.platform.caller import Caller
 from tazco.platform.database import Database
 from tazco.platform.http.call import Call
-from tazco.platform.http.edge import exchange_of
 from tazco.platform.policy import LOCALES, Policy
 from tazco.platform.services import Services
 
@@ -109,8 +108,8 @@ class Visit:
 
     @property
     def path(self) -> str:
-        """The path that the browser asked for."""
-        return exchange_of(self.call.request.scope).path
+        """The path that the browser asked for, still escaped."""
+        return str(self.call.request.scope["path"])
 
     def given(self, name: str) -> str:
         """A query parameter without the blanks around it; empty if it is not there."""

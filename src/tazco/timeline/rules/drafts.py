@@ -65,9 +65,9 @@ def drafts_of(found: Found) -> list[Draft]:
     return [*known.values(), *_add_the_rest(found, known)]
 
 
-def _place(event: Happened) -> tuple[datetime, bool, str]:
-    """By time; in one commit as its events were made, but what was asked before what came of it."""
-    return event.at, event.type != REQUESTED, event.event_id
+def _place(event: Happened) -> tuple[datetime, int, str]:
+    """By time; in one commit as its events were made, but first what was asked and last the score that moved with it."""
+    return event.at, {REQUESTED: 0, SCORE_CHANGED: 2}.get(event.type, 1), event.event_id
 
 
 def _add_the_rest(found: Found, known: Mapping[str, Draft]) -> Iterable[Draft]:

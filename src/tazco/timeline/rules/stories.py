@@ -31,8 +31,18 @@ EXPIRED: Final = "card_request.expired"
 CLEANED_UP: Final = "system.cleanup"
 WHATSAPP: Final = "whatsapp:"
 SYSTEM: Final = "system"
-SILENT: Final = frozenset((Action.USER_DISABLED, Action.USER_ENABLED, Action.EVENT_REDRIVEN))
-"""Deeds that nothing is told about over the bus."""
+TOLD_OF: Final = frozenset(
+    (
+        Action.SCORE_ADJUSTED,
+        Action.REQUEST_APPROVED,
+        Action.REQUEST_REJECTED,
+        Action.CARD_SUSPENDED,
+        Action.CARD_REACTIVATED,
+        Action.CARD_CANCELLED,
+        Action.CLEANUP,
+    )
+)
+"""Deeds that have events."""
 
 MILLISECOND: Final = timedelta(milliseconds=1)
 WORST_FIRST: Final = (State.FAILED, State.WAITING, State.DONE)
@@ -61,7 +71,7 @@ def _story(draft: Draft, found: Found, asked: Mapping[int, Question]) -> Story:
         step if step.at is None else replace(step, after_ms=(step.at - began_at) // MILLISECOND) for step in teller.steps(draft)
     )
     states = {step.state for step in steps}
-    unheard = not draft.events and any(deed.action not in SILENT for deed in draft.deeds)
+    unheard = not draft.events and any(deed.action in TOLD_OF for deed in draft.deeds)
     return Story(
         correlation_id=draft.correlation_id,
         origin=_origin(draft),

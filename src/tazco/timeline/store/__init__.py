@@ -24,6 +24,9 @@ from tazco.users.store import user
 
 CARDS_MAX: Final = 3
 REQUESTS_MAX: Final = 5
+ID_BYTES_MAX: Final = 600
+"""What is longer, or empty, cannot be a key, and names nothing."""
+
 PENDING_MAX: Final = 25
 """Of one shard of the outbox, the newest; of the dead letters as well."""
 
@@ -52,11 +55,13 @@ async def about(services: Services, subject: Subject, now: datetime) -> Timeline
 
 async def _gathered(gathering: Gathering, subject: Subject) -> bool:
     """Gather what belongs to a subject; False if it does not exist."""
+    if not all(0 < len(each.encode()) <= ID_BYTES_MAX for each in (subject.id, subject.ecosystem_id or subject.id)):
+        return False
     match subject.kind:
         case SubjectKind.PERSON:
             scope = await _person(gathering, subject.id)
         case SubjectKind.CARD:
-            scope = await _card(gathering, subject.ecosystem_id or "", subject.id)
+            scope = await _card(gathering, subject.ecosystem_id, subject.id) if subject.ecosystem_id else None
         case SubjectKind.REQUEST:
             owner = subject.ecosystem_id or await _owner_of(gathering, subject.id)
             scope = await _request(gathering, owner, subject.id) if owner else None
@@ -83,9 +88,12 @@ async def _person(gathering: Gathering, ecosystem_id: str) -> Scope | None:
 
 
 async def _card(gathering: Gathering, ecosystem_id: str, card_id: str) -> Scope | None:
-    """A card, and its owner: a payment also moves the score."""
+    """A card, with its owner, whose score moves with it, and the request that it came of."""
     found, someone = await gathering.database.read(card(ecosystem_id, card_id), user(ecosystem_id))
-    return Scope(users=[someone] if someone else [], cards=(found,)) if found else None
+    if found is None:
+        return None
+    asked = await gathering.database.read(request(ecosystem_id, found.request_id)) if found.request_id else ()
+    return Scope(users=_present([someone]), cards=(found,), requests=_present(asked))
 
 
 async def _owner_of(gathering: Gathering, request_id: str) -> str | None:
@@ -99,8 +107,7 @@ async def _request(gathering: Gathering, ecosystem_id: str, request_id: str) -> 
     if found is None:
         return None
     cards = await gathering.database.read(card(ecosystem_id, found.card_id)) if found.card_id else ()
-    users = [someone] if someone else []
-    return Scope(users=users, cards=[*filter(None, cards)], requests=(found,), since=found.created_at)
+    return Scope(users=_present([someone]), cards=_present(cards), requests=(found,), since=found.created_at)
 
 
 async def _correlation(gathering: Gathering, correlation_id: str) -> Scope:

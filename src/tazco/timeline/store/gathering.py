@@ -22,7 +22,7 @@ from tazco.platform.phones import without_phones
 from tazco.platform.tables import EntriesOf, Key, Range, composite
 from tazco.scores.model import ScoreStep
 from tazco.timeline.model import Found
-from tazco.timeline.rules.stories import SILENT, WHATSAPP
+from tazco.timeline.rules.stories import TOLD_OF, WHATSAPP
 from tazco.timeline.store.facts import PAYMENT, happened, heard, payload_of, told, tracked
 from tazco.trackers.model import Tracker
 from tazco.trackers.store import tracker
@@ -152,7 +152,7 @@ class Gathering:
         """The events of deeds that the chains did not lead to: the grant of a card that has long been in use."""
         heard_of = {row.request_id for row in self.events.values()}
         deeds = sorted(self.deeds.values(), key=lambda deed: deed.timestamp, reverse=True)
-        unheard = dict.fromkeys(deed.request_id for deed in deeds if deed.request_id not in heard_of and deed.action not in SILENT)
+        unheard = dict.fromkeys(deed.request_id for deed in deeds if deed.request_id not in heard_of and deed.action in TOLD_OF)
         answers = await self.database.read(*map(left_events_of, list(unheard)[:UNHEARD_MAX]))
         await self.rows_of_events({entry["eventId"] for entries in answers for entry in entries})
 
