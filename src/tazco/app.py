@@ -21,7 +21,7 @@ from tazco.platform.http import documentation, health
 from tazco.platform.http.call import Call
 from tazco.platform.http.edge import Edge, exchange_of
 from tazco.platform.http.errors import RouteNotFound
-from tazco.platform.http.protocol import EnvelopeProtocol
+from tazco.platform.http.protocol import EnvelopeProtocol, sending_at_once
 from tazco.platform.http.routing import answered
 from tazco.platform.logs import configure_logs
 from tazco.platform.policy_source import NoPolicy
@@ -143,11 +143,12 @@ def _limits(app: ASGIApp) -> uvicorn.Config:
 def _listening(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise BadSettings(
             f"TAZCO_HOST, TAZCO_PORT: {host}:{port} cannot be listened on: {error.strerror}. Choose another with --port."
         ) from error
+    return sending_at_once(listener)
 
 
 def _end_with_parent(server: uvicorn.Server) -> None:

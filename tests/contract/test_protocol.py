@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from tazco import app
+from tazco.local.stand_in import server
 from tazco.platform.http.edge import Edge
 from tests.processes import ApiProcess, api_process
 from tests.stage import Stage
@@ -70,3 +73,11 @@ async def test_one_request_more_than_a_process_takes_at_once_is_503_with_retry_a
     await first
     await edge(dict(scope), world.http.get, keep)  # type: ignore[arg-type]  # nobody receives
     assert [message["status"] for message in sent if "status" in message] == [503, 200, 200]
+
+
+def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head() -> None:
+    for listen in (app._listening, server.listening):
+        with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -6,13 +6,17 @@ from datetime import timedelta
 
 import pytest
 
+from tazco.kernel.clock import system_clock
 from tazco.notifications.commands import deliver, take_status
 from tazco.notifications.model import DeliveryStatus
 from tazco.notifications.reactions import announce_payment
 from tazco.notifications.store import NOTIFICATIONS
-from tazco.platform.aws import Call, over_the_wire
+from tazco.platform.aws import AwsUnreachable, Call, over_the_wire
+from tazco.platform.consumer import Consumer
 from tazco.platform.outbox import OUTBOX
+from tazco.platform.reactions import Envelope, Reactions
 from tazco.platform.relaying import Relay
+from tazco.platform.services import Services
 from tazco.platform.settings import Settings
 from tazco.platform.tables import Get
 from tazco.platform.whatsapp.incoming import StatusUpdate
@@ -20,6 +24,8 @@ from tazco.platform.wire import Pool, Reply
 from tazco.timeline.store.gathering import left_events_of
 from tests.notifications.messenger import Desk, desk_in
 from tests.platform.relay_rig import stream
+from tests.platform.subscribed import event, eventually, subscribe
+from tests.platform.test_consumer import QUICK, consuming
 from tests.platform.test_row_sizes import WRITE_UNIT_BYTES, size_of
 from tests.stage import Stage
 from tests.world import MovableClock, World, open_services
@@ -87,6 +93,25 @@ async def test_a_notification_with_all_its_instants_costs_one_write_unit(desk: D
     row = replace(await desk.read(update.reference or ""), queued_at=desk.services.clock(), receives=5, last_error="x" * 200)
     assert None not in (row.delivered_at, row.read_at, row.sent_at)
     assert size_of(NOTIFICATIONS.item(row)) < WRITE_UNIT_BYTES
+
+
+async def test_a_reaction_learns_when_the_queue_got_the_event_and_that_it_came_before(stage: Stage, world: World) -> None:
+    own, seen = subscribe(stage, world.services.aws), list[Envelope]()
+
+    async def fail_once(_: Services, envelope: Envelope) -> None:
+        seen.append(envelope)
+        if len(seen) == 1:
+            raise AwsUnreachable("planned")
+
+    before = system_clock() - timedelta(seconds=1)
+    await own.send(event())
+    reactions = Reactions(queue=own.subscription.queue, react={"card.requested": fail_once})
+    async with consuming(Consumer(own.queue, reactions, world.services, QUICK)):
+        await eventually(own.empty)
+    first, again = seen
+    assert first.queued_at is not None
+    assert before <= first.queued_at <= system_clock()
+    assert (first.receives, again.receives, again.queued_at) == (1, 2, first.queued_at)
 
 
 @dataclass(slots=True)

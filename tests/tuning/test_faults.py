@@ -12,6 +12,7 @@ from tazco.kernel.errors import Unavailable
 from tazco.platform.aws import AwsError
 from tazco.platform.http.errors import as_refusal, status_of
 from tazco.platform.leases import LEASES
+from tazco.platform.wire import Reply
 from tazco.tuning.commands import LEASE, LEASE_LENGTH
 from tazco.tuning.model import NotConfirmed, ParameterMoved, PolicyBeingEdited, RefusedBySsm
 from tazco.tuning.store import unapplied
@@ -70,6 +71,21 @@ async def test_a_deletion_that_did_not_happen_is_seen_and_finished(desk: Desk) -
     assert desk.text(TEMPLATE) is None
     desk.world.set_parameter(TEMPLATE, "by_hand")
     assert await unapplied(desk.world.services, TEMPLATE) is None
+
+
+async def test_an_older_version_with_the_same_text_does_not_bear_a_change_out(desk: Desk) -> None:
+    await desk.change(LOW, "600")
+    await killed_at(desk, "GetParameter", LOW, "500", str(uuid.uuid4()))
+    assert await unapplied(desk.world.services, LOW) == (await desk.entries(LOW))[-1]
+
+
+async def test_what_ssm_has_forgotten_counts_as_made(desk: Desk) -> None:
+    await desk.change(LOW, "600")
+    kept = {"Name": LOW, "Value": "550", "LastModifiedDate": 1.0, "Version": 3}
+    for version, made in ((3, True), (2, False)):
+        body = json.dumps({"Parameters": [{**kept, "Version": version}]}).encode()
+        desk.wire.strike("GetParameterHistory", Reply(200, {}, body))
+        assert (await unapplied(desk.world.services, LOW) is None) is made
 
 
 @pytest.mark.parametrize("faults", [["lost after"], ["lost before"], [error(500, "InternalServerError")], [THROTTLED]], ids=str)

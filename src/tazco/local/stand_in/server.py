@@ -21,6 +21,7 @@ from tazco.local.stand_in.account import Account
 from tazco.local.stand_in.connection import DroppableProtocol
 from tazco.local.stand_in.control import Holder
 from tazco.local.stand_in.provider import StandIn
+from tazco.platform.http.protocol import sending_at_once
 from tazco.platform.logs import configure_logs
 from tazco.platform.running import run_until_told
 from tazco.platform.settings import BadSettings
@@ -87,7 +88,7 @@ async def running(stand_in: StandIn, listener: socket.socket) -> AsyncIterator[N
 def listening(host: str, port: int) -> socket.socket:
     """A listening socket; raise `BadSettings` with cause and cure."""
     try:
-        return socket.create_server((host, port), backlog=BACKLOG)
+        return sending_at_once(socket.create_server((host, port), backlog=BACKLOG))
     except OSError as error:
         raise BadSettings(
             f"{host}:{port} cannot be listened on: {error.strerror}. Choose another port for the stand-in."

@@ -1,7 +1,8 @@
 """The documentation: OpenAPI 3.1 and a page to read it, both served by the program itself, nothing from elsewhere."""
 
+import asyncio
 import mimetypes
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,11 +62,14 @@ def openapi_of(app: FastAPI) -> dict[str, Any]:
 
 
 def publish(app: FastAPI) -> None:
-    """Serve `/openapi.json`, and at `/docs` a page that shows it."""
-    document = encode(openapi_of(app))
+    """Serve `/openapi.json`, and at `/docs` a page that shows it. The document is made when somebody first asks for it."""
+
+    @cache
+    def document() -> bytes:
+        return encode(openapi_of(app))
 
     async def openapi(_: Request) -> Response:
-        return Response(document, media_type=JSON_TYPE)
+        return Response(await asyncio.to_thread(document), media_type=JSON_TYPE)
 
     async def file(path: Path, _: Request) -> Response:
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
