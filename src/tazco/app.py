@@ -29,7 +29,7 @@ from tazco.platform.relaying import relaying
 from tazco.platform.running import wait_for_parent_to_end
 from tazco.platform.services import Services
 from tazco.platform.settings import BadSettings, Settings, load_settings
-from tazco.slices import ROUTES
+from tazco.slices import ROUTES, SUBSCRIPTIONS
 from tazco.wiring import serve_metrics, services
 
 ADMIN_PREFIX: Final = "/v1/admin/"
@@ -66,7 +66,7 @@ def api(settings: Settings, started: Started) -> ASGIApp:
         app.router.routes.extend(routes.router.routes)
     documentation.publish(app)
     if settings.console:
-        site.publish(app)
+        site.publish(app, SUBSCRIPTIONS)
     return Edge(app, settings.allowed_origins, settings.request_timeout_seconds)
 
 

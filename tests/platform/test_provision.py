@@ -12,7 +12,7 @@ from tazco.local.embedded import EmbeddedCloud
 from tazco.platform.cloud import Cloud
 from tazco.platform.idempotency import STORED_ANSWERS
 from tazco.platform.messaging import Subscription
-from tazco.platform.outbox import OUTBOX, PENDING_EVENTS, STREAMS
+from tazco.platform.outbox import EVENTS_BY_CORRELATION, OUTBOX, PENDING_EVENTS, STREAMS
 from tazco.platform.policy import TUNABLES
 from tazco.platform.provision import Clients, NotProvisioned, Provisioner
 from tazco.platform.provision_policy import parameters
@@ -120,8 +120,8 @@ def test_a_table_is_on_demand_protected_recoverable_and_expires(applied: Provisi
     assert expiry == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expiresAt"}
     outbox = tables.describe_table(TableName=f"{prefix(applied)}outbox")["Table"]
     assert outbox.get("DeletionProtectionEnabled") is False
-    (index,) = outbox.get("GlobalSecondaryIndexes", [])
-    assert (index.get("IndexName"), index.get("Projection")) == ("PendingEvents", {"ProjectionType": "KEYS_ONLY"})
+    indexes = {index.get("IndexName"): index.get("Projection") for index in outbox.get("GlobalSecondaryIndexes", [])}
+    assert indexes == {name: {"ProjectionType": "KEYS_ONLY"} for name in ("PendingEvents", "EventsByCorrelation")}
 
 
 def test_a_missing_index_expiry_and_protection_are_repaired(applied: Provisioner) -> None:
@@ -156,11 +156,11 @@ def test_an_index_with_other_keys_is_reported_and_an_extra_one_is_nobodys_busine
     finding = only(apply(dataclasses.replace(applied, tables=(other,))))
     assert "index PendingEvents has other keys" in finding.detail
     assert not finding.settled
-    fewer = dataclasses.replace(OUTBOX, indexes=())
+    fewer = dataclasses.replace(OUTBOX, indexes=(EVENTS_BY_CORRELATION,))
     finding = only(apply(dataclasses.replace(applied, tables=(fewer,))))
     assert finding.detail == "index PendingEvents is not declared"
     assert finding.settled
-    more = dataclasses.replace(OUTBOX, indexes=(PENDING_EVENTS, Index(name="ByType", partition="eventType", sort="createdAt")))
+    more = dataclasses.replace(OUTBOX, indexes=(*OUTBOX.indexes, Index(name="ByType", partition="eventType", sort="createdAt")))
     assert only(apply(dataclasses.replace(applied, tables=(more,)))).done is Done.REPAIRED
 
 

@@ -110,7 +110,7 @@ def deed(
     )
 
 
-OPERATOR = {
+OPERATOR: dict[str, Any] = {
     "actor_id": "op-1",
     "admin_email": "ada@example.com",
     "ip_address": "192.0.2.7",

@@ -193,7 +193,7 @@ def test_an_event_handed_out_three_times_tells_so() -> None:
     ],
 )
 def test_a_message_that_was_not_sent_waits_and_one_that_was_given_up_failed(status: DeliveryStatus, state: State) -> None:
-    row = {"sent_at": None, "retry_count": 2, "last_error": "131000", "next_attempt_at": later(60_000)}
+    row: dict[str, Any] = {"sent_at": None, "retry_count": 2, "last_error": "131000", "next_attempt_at": later(60_000)}
     story = one(Found(events=(ASKED,), told=(notification(delivery_status=status, **row),)))
     step = only(story, StepKind.NOTIFICATION)
     assert (step.state, step.after_ms, story.state) == (state, None, state)

@@ -133,13 +133,14 @@ async def test_where_events_are_not_traced_a_timeline_says_so_and_finds_what_dee
         operator = await desk.world.operator()
         path = f"/v1/admin/cards/{ada.ecosystem_id}/{card_id}/suspend"
         suspended = await operator.post(path, {"reason": "Reported stolen"}, user_agent="Firefox")
+        await operator.post(path.replace("suspend", "reactivate"), {"reason": "Found again"})
         await left(desk)
         untraced = await told(desk, CORRELATION, bought.headers["x-request-id"])
         assert (untraced.stories, untraced.traced) == ((), False)
         (story,) = (await told(desk, CORRELATION, suspended.headers["x-request-id"])).stories
         assert (story.origin, only(story, StepKind.CALL).details["browser"]) == (Origin.OPERATOR, "Firefox")
         assert only(story, StepKind.EVENT).title["type"] == "card.suspended"
-        assert len((await told(desk, CARD, card_id, ada.ecosystem_id)).stories) == 3
+        assert len((await told(desk, CARD, card_id, ada.ecosystem_id)).stories) == 4
 
 
 async def test_what_is_stuck_is_found_by_its_correlation_id_traced_or_not(apart: Stage) -> None:

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from tazco.console.frame.drawing import FINGERPRINTS, STATIC
 from tazco.console.frame.routing import PREFIX, Pages, no_page
-from tazco.console.pages import home, preferences, requests, signing_in
+from tazco.console.pages import home, preferences, requests, signing_in, timeline
 from tazco.platform.http.call import Call
 from tazco.platform.http.limits import Window
 
@@ -30,6 +30,7 @@ PAGES: Final[tuple[Pages, ...]] = (
     preferences.pages,
     home.pages,
     requests.pages,
+    timeline.pages,
 )
 
 

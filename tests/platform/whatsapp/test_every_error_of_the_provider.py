@@ -212,7 +212,9 @@ async def test_a_failure_that_comes_later_by_webhook_has_the_same_verdict(
         {name.lower(): value for name, value in headers.items()}.get("x-hub-signature-256"), raw, known.whatsapp_meta_app_secrets
     )
     (item,) = parse_meta(parse_object(raw), known.whatsapp_meta_phone_number_id or "")
-    assert item == StatusUpdate(message_id=message_id, reference=f"n-{code}", status="failed", error_code=code)
+    assert isinstance(item, StatusUpdate)
+    assert item.at is not None
+    assert item == StatusUpdate(message_id=message_id, reference=f"n-{code}", status="failed", error_code=code, at=item.at)
     assert verdict_of(code) is verdict
 
 
