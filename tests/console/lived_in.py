@@ -22,6 +22,8 @@ class LivedIn:
         found = [path]
         if "{requestId}" in path:
             found = [path.replace("{requestId}", each) for each in (self.request_id, self.decided_id)]
+        if path == "/console/timeline":
+            found += [f"{path}?kind=request&id={self.decided_id}", f"{path}?kind=person&id={self.person.ecosystem_id}"]
         return [each.replace("{ecosystemId}", self.person.ecosystem_id).replace("{cardId}", self.card_id) for each in found]
 
 

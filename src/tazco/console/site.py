@@ -1,6 +1,7 @@
 """The console as a whole: every page, the files that they need, and what is said where there is none."""
 
 import mimetypes
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -15,9 +16,11 @@ from starlette.routing import Route
 
 from tazco.console.frame.drawing import FINGERPRINTS, STATIC
 from tazco.console.frame.routing import PREFIX, Pages, no_page
-from tazco.console.pages import home, preferences, requests, signing_in, timeline
+from tazco.console.pages import audit, events, home, notifications, preferences, requests, signing_in, timeline
 from tazco.platform.http.call import Call
 from tazco.platform.http.limits import Window
+from tazco.platform.messaging import Subscription
+from tazco.platform.queue_watch import QueueWatch
 
 log = structlog.get_logger()
 
@@ -30,12 +33,16 @@ PAGES: Final[tuple[Pages, ...]] = (
     preferences.pages,
     home.pages,
     requests.pages,
+    events.pages,
+    notifications.pages,
+    audit.pages,
     timeline.pages,
 )
 
 
-def publish(app: FastAPI) -> None:
-    """Serve the console below `/console`."""
+def publish(app: FastAPI, subscriptions: Sequence[Subscription]) -> None:
+    """Serve the console below `/console`; operators see into the queues of `subscriptions`."""
+    app.state.queue_watch = QueueWatch(subscriptions)
     routes = [route for pages in PAGES for route in pages.routes]
     squeezed = [Middleware(GZipMiddleware, minimum_size=SQUEEZED_BYTES_MIN)]
     for name, digest in FINGERPRINTS.items():

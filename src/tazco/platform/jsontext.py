@@ -37,6 +37,11 @@ def encode(value: Any) -> bytes:
     return orjson.dumps(value, default=_decimal)
 
 
+def on_lines(value: Any) -> str:
+    """The same for people: a line for each part."""
+    return orjson.dumps(value, default=_decimal, option=orjson.OPT_INDENT_2).decode()
+
+
 def _decimal(value: Any) -> Amount:
     if isinstance(value, Decimal):
         return orjson.Fragment(format(value, "f"))

@@ -1,9 +1,9 @@
 """Events on their way out: what waits to leave, what is not tried any more, and the queues behind the bus."""
 
 import asyncio
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
-import orjson
 from starlette.responses import Response
 
 from tazco.console.frame.api_calls import path_of
@@ -12,10 +12,12 @@ from tazco.console.frame.visit import PAGE_ROWS, Visit
 from tazco.delivery.model import EventStatus
 from tazco.delivery.store import events_in
 from tazco.kernel.errors import Refused
-from tazco.platform.jsontext import Malformed, parse_object
+from tazco.platform.jsontext import Malformed, on_lines, parse_object
 from tazco.platform.outbox import OutboxRow
-from tazco.platform.outbox_watch import MINUTE, OutboxWatch, Waiting
+from tazco.platform.outbox_watch import OutboxWatch, Waiting
 from tazco.platform.queue_watch import QueueWatch, Seen
+
+MINUTE: Final = timedelta(minutes=1)
 
 pages = Pages()
 
@@ -76,7 +78,7 @@ async def _page(visit: Visit, *, http_status: int = 200, refusal: Refused | None
 def payload_told(row: OutboxRow) -> str:
     """The payload on lines of its own; as it is where another program has written what is no JSON object."""
     try:
-        return orjson.dumps(parse_object(row.payload.encode()), default=str, option=orjson.OPT_INDENT_2).decode()
+        return on_lines(parse_object(row.payload.encode()))
     except Malformed:
         return row.payload
 
