@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from tazco.audit.store import entries_about, place_of
+from tazco.console.frame.api_calls import path_of
 from tests.console.office import Office
+from tests.contract.test_admin_events import seed_dead_letter
 from tests.world import Person
 
 HOSTILE = '<script>alert(1)</script>=HYPERLINK("http://x")\u202eevil'
@@ -16,6 +19,7 @@ class LivedIn:
     card_id: str
     request_id: str
     decided_id: str
+    deed: str
 
     def addresses(self, path: str) -> list[str]:
         """The addresses to look at for a path with parameters."""
@@ -24,6 +28,14 @@ class LivedIn:
             found = [path.replace("{requestId}", each) for each in (self.request_id, self.decided_id)]
         if path == "/console/timeline":
             found += [f"{path}?kind=request&id={self.decided_id}", f"{path}?kind=person&id={self.person.ecosystem_id}"]
+        if path == "/console/events":
+            found += [f"{path}?status=dead_letter"]
+        if path == "/console/notifications":
+            found += [f"{path}?type=cardRequest&id={self.request_id}"]
+        if path == "/console/audit":
+            found += [f"{path}?targetType=card-request&targetId={self.decided_id}"]
+        if "{place}" in path:
+            found = [self.deed]
         return [each.replace("{ecosystemId}", self.person.ecosystem_id).replace("{cardId}", self.card_id) for each in found]
 
 
@@ -40,4 +52,12 @@ async def live(office: Office) -> LivedIn:
     decided = (await other.ask_for_card()).body["request"]["requestId"]
     operator = await world.operator()
     await operator.post(f"/v1/admin/card-requests/{decided}/reject", {"reason": HOSTILE})
-    return LivedIn(person=person, card_id=card_id, request_id=asked.body["request"]["requestId"], decided_id=decided)
+    (deed,) = await world.services.database.read(entries_about("card-request", decided, before=None, rows_max=1))
+    await seed_dead_letter(world)
+    return LivedIn(
+        person=person,
+        card_id=card_id,
+        request_id=asked.body["request"]["requestId"],
+        decided_id=decided,
+        deed=path_of("console", "audit", "card-request", decided, place_of(deed[0])),
+    )

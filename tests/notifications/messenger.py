@@ -12,10 +12,10 @@ import orjson
 
 from tazco.kernel.clock import from_text
 from tazco.kernel.ids import CorrelationId, EcosystemId, EventId
-from tazco.notifications.commands import SYSTEM, tell_approvers
+from tazco.notifications.commands import tell_approvers
 from tazco.notifications.model import DeliveryStatus, InboundMessage, Kind, Message, Notification
 from tazco.notifications.store import INBOUND_MESSAGES, NOTIFICATIONS, notification
-from tazco.platform.caller import Origin
+from tazco.platform.caller import SYSTEM, Origin
 from tazco.platform.reactions import Envelope
 from tazco.platform.services import Services
 from tazco.platform.whatsapp.messages import Content, Recipient, SendFailed, Verdict

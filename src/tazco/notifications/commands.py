@@ -15,12 +15,12 @@ from typing import Final, TypeVar
 import structlog
 
 from tazco.kernel.clock import from_text, to_text
-from tazco.kernel.ids import CorrelationId, EcosystemId, Subject
+from tazco.kernel.ids import CorrelationId, EcosystemId
 from tazco.kernel.money import Money
 from tazco.notifications.model import DeliveryStatus, InboundMessage, Kind, Message, Notification, ReplyContent, Said
 from tazco.notifications.rules import WINDOW, WORDINGS, wait_after
 from tazco.notifications.store import NOTIFICATIONS, addressed, due_at, messages_from, notification, sent_as
-from tazco.platform.caller import Caller, Origin
+from tazco.platform.caller import SYSTEM, Origin
 from tazco.platform.jsontext import encode
 from tazco.platform.localisation import instant_text, money_text
 from tazco.platform.logs import scrubbed
@@ -35,7 +35,6 @@ from tazco.users.model import Tier
 
 log = structlog.get_logger()
 
-SYSTEM: Final = Caller(subject=Subject("system"))
 NOBODY: Final = EcosystemId("system")
 CLAIM_MARGIN: Final = timedelta(seconds=3)
 """How much longer a claim is than a send takes at most."""

@@ -8,10 +8,10 @@ from typing import Any, Final
 from tazco.card_requests.store import request
 from tazco.kernel.clock import from_text, to_text
 from tazco.kernel.ids import CardRequestId
-from tazco.notifications.commands import SYSTEM, deliver_all, deliver_due, tell_approvers
+from tazco.notifications.commands import deliver_all, deliver_due, tell_approvers
 from tazco.notifications.model import Kind, Message
 from tazco.notifications.rules import last_four, on_one_line
-from tazco.platform.caller import Origin
+from tazco.platform.caller import SYSTEM, Origin
 from tazco.platform.jsontext import encode
 from tazco.platform.reactions import Envelope, Reactions, Timer, as_amount, as_text, needed
 from tazco.platform.services import Services

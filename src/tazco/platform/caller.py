@@ -1,7 +1,7 @@
 """The caller of a command, and where the call came from."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from tazco.kernel.ids import CorrelationId, EcosystemId, Subject
 
@@ -30,6 +30,10 @@ class Caller:
     def public_id(self) -> str:
         """Who acted, as events and everybody's records may say it."""
         return self.alias or self.actor_id
+
+
+SYSTEM: Final = Caller(subject=Subject("system"))
+"""Nobody: a reaction to an event, a timer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -106,13 +107,23 @@ class PolicySource:
 
 
 async def read_parameters(aws: Aws, path: str) -> dict[str, str]:
-    """Every parameter below `path`, by its name below it; pages hold at most ten and may be empty."""
-    found: dict[str, str] = {}
-    arguments: dict[str, Any] = {"Path": path, "Recursive": True, "MaxResults": PAGE_PARAMETERS_MAX, "WithDecryption": True}
+    """Every parameter below `path`, by its name below it."""
+    return {entry["Name"][len(path) :]: entry["Value"] for entry in await parameters_below(aws, path)}
+
+
+async def parameters_below(aws: Aws, path: str) -> list[Mapping[str, Any]]:
+    """Every parameter below `path` as SSM describes it."""
+    arguments = {"Path": path, "Recursive": True, "MaxResults": PAGE_PARAMETERS_MAX, "WithDecryption": True}
+    return await every_page(aws, "GetParametersByPath", arguments)
+
+
+async def every_page(aws: Aws, operation: str, arguments: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The parameters of an operation that answers in pages, to the last one; a page may be empty. Raise `InvalidPolicy` for too many."""
+    found: list[Mapping[str, Any]] = []
     for _ in range(PAGES_MAX):
-        reply = await aws.call("ssm", "GetParametersByPath", arguments)
-        found.update({entry["Name"][len(path) :]: entry["Value"] for entry in reply.get("Parameters", [])})
+        reply = await aws.call("ssm", operation, arguments)
+        found += reply.get("Parameters", [])
         if not reply.get("NextToken"):
             return found
-        arguments["NextToken"] = reply["NextToken"]
-    raise InvalidPolicy(f"more than {PAGES_MAX} pages of parameters under {path}")
+        arguments = {**arguments, "NextToken": reply["NextToken"]}
+    raise InvalidPolicy(f"SSM has more than {PAGES_MAX} pages for {operation}; delete what does not belong there")

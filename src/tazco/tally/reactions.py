@@ -5,8 +5,7 @@ from functools import partial
 from typing import Final
 
 from tazco.cards.model import ApprovedBy
-from tazco.notifications.commands import SYSTEM
-from tazco.platform.caller import Origin
+from tazco.platform.caller import SYSTEM, Origin
 from tazco.platform.reactions import Envelope, Reactions, as_amount, as_whole, needed
 from tazco.platform.services import Services
 from tazco.tally.commands import Count, count

@@ -8,12 +8,12 @@ import orjson
 
 from tazco.audit.model import Action, AuditEntry
 from tazco.audit.store import entries_about
-from tazco.platform.aws import Aws, AwsError
+from tazco.platform.aws import AwsError
 from tazco.platform.database import Database
 from tazco.platform.jsontext import encode
 from tazco.platform.phones import DIGITS_MIN
 from tazco.platform.policy import TUNABLES, InvalidPolicy, approvers, policy_from
-from tazco.platform.policy_source import PAGE_PARAMETERS_MAX, PAGES_MAX, PolicySource
+from tazco.platform.policy_source import PolicySource, every_page, parameters_below
 from tazco.platform.services import Services
 from tazco.tuning.model import ABSENT, Parameter, ParameterUnknown, Version
 
@@ -34,8 +34,7 @@ async def parameters(services: Services) -> tuple[Parameter, ...]:
     Raise `AwsError` or `AwsUnreachable`.
     """
     policies = services.policies
-    arguments = {"Path": policies.path, "Recursive": True, "MaxResults": PAGE_PARAMETERS_MAX, "WithDecryption": True}
-    entries = await _entries(services.aws, "GetParametersByPath", arguments)
+    entries = await parameters_below(services.aws, policies.path)
     found = {entry["Name"][len(policies.path) :]: entry for entry in entries}
     names = [*TUNABLES, *sorted(found.keys() - TUNABLES.keys())]
     return tuple(_parameter(name, found.get(name)) for name in names)
@@ -72,24 +71,12 @@ async def history(services: Services, name: str) -> tuple[Version, ...]:
         raise ParameterUnknown(name)
     arguments = {"Name": services.policies.path + name, "WithDecryption": True, "MaxResults": HISTORY_PAGE_MAX}
     try:
-        entries = await _entries(services.aws, "GetParameterHistory", arguments)
+        entries = await every_page(services.aws, "GetParameterHistory", arguments)
     except AwsError as error:
         if error.code != NOT_THERE:
             raise
         return ()
     return tuple(sorted(map(_version, entries), key=lambda each: each.version, reverse=True))
-
-
-async def _entries(aws: Aws, operation: str, arguments: dict[str, Any]) -> list[Mapping[str, Any]]:
-    """To the last page; a page may be empty."""
-    found: list[Mapping[str, Any]] = []
-    for _ in range(PAGES_MAX):
-        reply = await aws.call("ssm", operation, arguments)
-        found += reply.get("Parameters", [])
-        if not reply.get("NextToken"):
-            return found
-        arguments = {**arguments, "NextToken": reply["NextToken"]}
-    raise InvalidPolicy(f"SSM has more than {PAGES_MAX} pages for {operation}; delete what does not belong there")
 
 
 async def held_now(services: Services, name: str) -> Version | None:
