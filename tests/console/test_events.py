@@ -37,7 +37,7 @@ async def test_a_dead_letter_is_redriven_and_leaves(office: Office) -> None:
             await line.get_by_role("button").click()
         await expect(desk.page.get_by_role("status").filter(has_text="The relay has it again")).to_be_visible()
         await expect(desk.page.get_by_role("button", name=f"Redrive {event_id}")).to_have_count(0)
-    (deed,) = await audit_of(office.world, "event", event_id)
+    (deed,) = await audit_of(office.world, event_id)
     assert deed["action"] == "event.redriven"
 
     async def sent() -> bool:
@@ -104,7 +104,7 @@ async def test_queues_tell_their_depth_and_those_that_do_not_answer_are_named(of
         await desk.go("/console/events")
         line = desk.page.locator("section tr", has_text="notifications-dlq")
         await expect(line.locator("td").first).to_have_text("1")
-        await expect(desk.page.locator(".tiles .bad", has_text="notifications-dlq")).to_be_visible()
+        await expect(desk.page.locator(".tiles .bad", has_text="in the queues")).to_be_visible()
         assert await desk.page.locator("section tbody tr").count() == 2 * len(SUBSCRIPTIONS) + 1
     elsewhere = services.settings.model_copy(update={"table_prefix": "nowhere-"})
     assert {each.depth for each in await QueueWatch(SUBSCRIPTIONS).look(services.aws, elsewhere)} == {None}

@@ -1,10 +1,16 @@
 """The page that explains the product: one story from the call to the reply, and the one that the reply began."""
 
+import html
+import re
+
 import httpx
 import pytest
 from playwright.async_api import expect
 
+from tazco.console.pages.timeline import STORIES_MAX
 from tests.console.office import APPROVER, Office, signed_in
+from tests.contract.seeds import seed_card
+from tests.contract.test_admin_events import seed_dead_letter
 
 
 async def test_a_request_by_whatsapp_is_told_to_the_end(office: Office) -> None:
@@ -29,9 +35,14 @@ async def test_a_request_by_whatsapp_is_told_to_the_end(office: Office) -> None:
         await expect(newest).to_contain_text("card.approved")
         await expect(stories.last).to_contain_text("The approver answered")
         instants = await newest.locator(".when b").all_inner_texts()
-        assert all(each.startswith("+") and each.endswith(" ms") for each in instants)
+        assert instants
+        assert all(re.fullmatch(r"\+\d+(\.\d)? (ms|s|min)", each) for each in instants), instants
         assert "5511900000000" not in await desk.page.content()
-        await desk.page.get_by_role("link", name="the story that goes with it").first.click()
+        await desk.page.get_by_role("link", name="the question that it answers").click()
+        assert desk.page.url.endswith("#story-the-call-of-ada")
+        for told in ("the story that it began", "the story that decided"):
+            target = await stories.last.get_by_role("link", name=told).get_attribute("href")
+            assert target == f"#{await newest.get_attribute('id')}"
 
 
 @pytest.mark.parametrize("kind", ["correlation", "person", "card"])
@@ -70,3 +81,40 @@ async def test_what_is_not_known_is_said_and_how_to_ask(office: Office) -> None:
         ):
             reply = await http.get(f"/console/timeline{query}")
             assert (reply.status_code, told in reply.text) == (status, True), query
+
+
+async def test_older_stories_are_told_when_asked_for_and_links_lead_out_of_the_page(office: Office) -> None:
+    person, card_id = await office.world.cardholder()
+    for _ in range(STORIES_MAX):
+        assert (await person.buy(card_id, 1)).status == 201
+    async with httpx.AsyncClient(base_url=office.url) as http:
+        await signed_in(office.world, http)
+        path = f"/console/timeline?kind=card&id={card_id}&owner={person.ecosystem_id}"
+        first = (await http.get(path)).text
+        assert first.count('<section class="sheet story') == STORIES_MAX
+        assert "card.approved" not in first
+        following = html.unescape(re.findall(r'href="([^"]+stories=all)"', first)[0])
+        whole = (await http.get(following)).text
+        assert whole.count('<section class="sheet story') > STORIES_MAX
+        assert "card.approved" in whole
+
+
+async def test_a_stuck_event_and_its_error_are_told(office: Office) -> None:
+    owner = await office.world.person()
+    card_id = await seed_card(office.world, owner, lastEventId="stuck-1", sequence=1)
+    await seed_dead_letter(
+        office.world,
+        eventId="stuck-1",
+        aggregateId=card_id,
+        ecosystemId=owner.ecosystem_id,
+        requestId="the-stuck-call",
+        lastError="MalformedDetail: <script>alert(1)</script>",
+    )
+    async with office.operator() as desk:
+        await desk.go(f"/console/timeline?kind=card&id={card_id}&owner={owner.ecosystem_id}")
+        step = desk.page.locator(".step.bus.failed")
+        await expect(step).to_contain_text("Dead letter: not tried any more")
+        await expect(step).to_contain_text("MalformedDetail: <script>alert(1)</script>")
+        await expect(desk.page.locator(".story")).to_contain_text("failed")
+        await step.get_by_role("link", name="redrive").click()
+        await expect(desk.page.get_by_role("button", name="Redrive stuck-1")).to_be_visible()

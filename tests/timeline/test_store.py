@@ -1,5 +1,6 @@
 """What is gathered from the tables after events have really travelled: relay, bus, queue, worker, phones."""
 
+import itertools
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -10,7 +11,7 @@ from tazco.local.embedded import EmbeddedCloud
 from tazco.platform.outbox import OUTBOX
 from tazco.slices import SUBSCRIPTIONS, TABLES
 from tazco.timeline.model import Origin, State, StepKind, Story, Subject, SubjectKind
-from tazco.timeline.store import about
+from tazco.timeline.store import about, state_of
 from tazco.timeline.store.gathering import EVENTS_MAX
 from tests.approvals.desk import ONE, TWO, WPP, Desk, Waiting
 from tests.contract.seeds import events
@@ -23,6 +24,7 @@ from tests.world import MovableClock, open_services
 
 PERSON, CARD, REQUEST, CORRELATION = SubjectKind
 ROUND_TRIPS_MAX = 12
+STATE_ROUND_TRIPS_MAX = 8
 
 
 @pytest.fixture(scope="module")
@@ -244,3 +246,29 @@ async def test_a_timeline_takes_few_round_trips_and_never_scans(apart: Stage) ->
             assert timeline.stories
             assert {trip.operation for trip in meter.trips} == {"BatchGetItem", "Query"}
             assert in_sequence(meter.trips) <= ROUND_TRIPS_MAX, (kind, len(meter.trips))
+            meter.trips.clear()
+            assert await state_of(services, Subject(kind=kind, id=subject_id), services.clock())
+            assert in_sequence(meter.trips) <= STATE_ROUND_TRIPS_MAX, (kind, len(meter.trips))
+
+
+async def test_the_state_of_a_timeline_moves_with_every_step(desk: Desk) -> None:
+    waiting = await asked(desk)
+    await left(desk)
+    first, *_ = await notified(desk, waiting.request_id, 3)
+    begun = str((await events(desk.world, waiting.request_id))[0]["requestId"])
+    services = desk.world.services
+
+    async def states() -> list[str]:
+        subjects = ((PERSON, waiting.person.ecosystem_id), (REQUEST, waiting.request_id), (CORRELATION, begun))
+        return [repr(await state_of(services, Subject(kind=kind, id=each), services.clock())) for kind, each in subjects]
+
+    seen = [await states()]
+    assert await states() == seen[0], "nothing happened"
+    for tick in ("delivered", "read"):
+        assert (await desk.hear(desk.stand_in.status(first.notification_id, tick))).status == 200
+        seen.append(await states())
+    await desk.taps(f"approve:{waiting.code}")
+    seen.append(await states())
+    for before, after in itertools.pairwise(seen):
+        assert all(one != other for one, other in zip(before, after, strict=True))
+    assert await state_of(services, Subject(kind=PERSON, id="nobody"), services.clock()) is None

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from tazco.console.frame.drawing import FINGERPRINTS, STATIC
 from tazco.console.frame.routing import PREFIX, Pages, no_page
-from tazco.console.pages import audit, events, home, notifications, preferences, requests, signing_in, timeline
+from tazco.console.pages import audit, events, home, notifications, phone, policy, preferences, requests, signing_in, timeline
 from tazco.platform.http.call import Call
 from tazco.platform.http.limits import Window
 from tazco.platform.messaging import Subscription
@@ -37,6 +37,8 @@ PAGES: Final[tuple[Pages, ...]] = (
     notifications.pages,
     audit.pages,
     timeline.pages,
+    policy.pages,
+    phone.pages,
 )
 
 

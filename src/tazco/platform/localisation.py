@@ -17,11 +17,12 @@ class _Format:
 
     thousands: str
     decimals: str
+    day: str
     instant: str
 
 
-ENGLISH: Final = _Format(",", ".", "%Y-%m-%d %H:%M")
-BRAZILIAN: Final = _Format(".", ",", "%d/%m/%Y, %H:%M")
+ENGLISH: Final = _Format(",", ".", "%Y-%m-%d", "%Y-%m-%d %H:%M")
+BRAZILIAN: Final = _Format(".", ",", "%d/%m/%Y", "%d/%m/%Y, %H:%M")
 FORMATS: Final = {"en": ENGLISH, "pt-BR": BRAZILIAN}
 SIGNS: Final = {"USD": ("$", ENGLISH), "BRL": ("R$" + NO_BREAK_SPACE, BRAZILIAN)}
 """Currencies that are written in their country's way in any language; every other one begins with its code."""

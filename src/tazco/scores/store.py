@@ -13,9 +13,19 @@ SCORES: Final = Table(
     record=ScoreStep,
     partition="ecosystemId",
     sort="timestampScoreId",
-    derived=lambda step: {"timestampScoreId": f"{to_text(step.timestamp)}#{step.score_id}"},
+    derived=lambda step: {"timestampScoreId": place_of(step)},
     wiped_as="scores",
 )
+
+
+def place_of(step: ScoreStep) -> str:
+    """Where a step stands among those of its person: by time, then by id."""
+    return f"{to_text(step.timestamp)}#{step.score_id}"
+
+
+def steps_of(ecosystem_id: str, *, before: str | None, rows_max: int) -> RowsOf[ScoreStep]:
+    """The newest steps of a person, the one at `before` included."""
+    return RowsOf(SCORES, ecosystem_id, Range(at_most=before, newest_first=True, rows_max=rows_max))
 
 
 def latest_steps_of(ecosystem_id: str) -> RowsOf[ScoreStep]:

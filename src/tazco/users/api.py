@@ -16,7 +16,7 @@ from tazco.platform.http.schema import PaginationView
 from tazco.platform.idempotency import Answer
 from tazco.users.commands import Register, SetUserStatus, register, set_user_status
 from tazco.users.model import Role, User, UserStatus
-from tazco.users.store import USERS
+from tazco.users.store import page_of_people
 from tazco.users.views import UserView, user_view
 
 EMAIL_CHARACTERS_MAX = 254
@@ -105,14 +105,7 @@ async def list_users(call: Call) -> Response:
     caller = await call.operator()
     binding = ("users", caller.actor_id)
     after = call.cursor(binding)
-    size = call.page_size
-    found: list[User] = []
-    async for item in call.services.database.scan(USERS, start=USERS.key_item(after) if after else None, page_rows=size + 1):
-        found.append(USERS.codec.decode(item))
-        if len(found) > size:
-            break
-    page = found[:size]
-    position = (page[-1].ecosystem_id,) if len(found) > size else None
+    page, position = await page_of_people(call.services.database, after, call.page_size)
     return call.reply({"users": [user_view(user) for user in page], "pagination": call.pagination(binding, position)})
 
 

@@ -8,11 +8,14 @@ from tazco.kernel.record import Versioned
 from tazco.platform.database import Database
 from tazco.platform.directory import Known
 from tazco.platform.idempotency import STORED_ANSWERS
-from tazco.platform.tables import EntriesOf, Get, Index, Table
+from tazco.platform.tables import EntriesOf, Get, Index, Key, Range, Table
 from tazco.users.model import User
 
 BY_SUBJECT: Final = Index(name="UserByFirebaseUid", partition="firebaseUid")
 BY_EMAIL: Final = Index(name="UserByEmail", partition="email")
+
+SAME_EMAIL_MAX: Final = 25
+"""So many people are found under one e-mail; the identity provider keeps e-mails apart, the tables do not."""
 
 USERS: Final = Table(
     name="users",
@@ -58,9 +61,33 @@ def binding(subject: Subject) -> Get[Binding]:
     return Get(BINDINGS, (subject, "registration"))
 
 
+def named_by_email(email: str) -> EntriesOf:
+    """Whom the index names under an e-mail, letter by letter; there may be several."""
+    return EntriesOf(USERS, BY_EMAIL, email, Range(rows_max=SAME_EMAIL_MAX))
+
+
 def named_by_subject(subject: Subject) -> EntriesOf:
     """Whom the index names under a subject; it may not know the newest yet."""
     return EntriesOf(USERS, BY_SUBJECT, subject)
+
+
+async def people_with_email(database: Database, email: str) -> tuple[User, ...]:
+    """The people with an e-mail as it is typed or in small letters; whoever has another one by now is left out."""
+    spellings = tuple(dict.fromkeys((email, email.lower())))
+    named = await database.read(*map(named_by_email, spellings))
+    keys = [(entry["ecosystemId"],) for entries in named for entry in entries]
+    return tuple(person for person in await database.rows(USERS, keys) if person.email in spellings)
+
+
+async def page_of_people(database: Database, after: Key | None, size: int) -> tuple[list[User], Key | None]:
+    """The next `size` people in the database's own stable order, and the position from which the list goes on."""
+    found: list[User] = []
+    async for item in database.scan(USERS, start=USERS.key_item(after) if after else None, page_rows=size + 1):
+        found.append(USERS.codec.decode(item))
+        if len(found) > size:
+            break
+    page = found[:size]
+    return page, (page[-1].ecosystem_id,) if len(found) > size else None
 
 
 async def known_by_subject(database: Database, subject: Subject, claimed_ecosystem_id: str | None) -> Known | None:

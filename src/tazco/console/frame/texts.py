@@ -97,9 +97,14 @@ class Texts:
         """An instant for programs."""
         return to_text(instant)
 
-    def clock(self, instant: datetime) -> str:
-        """The time of day."""
-        return instant.astimezone(ZoneInfo(self.zone)).strftime("%H:%M")
+    def day(self, instant: datetime) -> str:
+        """The date."""
+        return instant.astimezone(ZoneInfo(self.zone)).strftime(FORMATS[self.locale].day)
+
+    def clock(self, instant: datetime, *, exact: bool = False) -> str:
+        """The time of day, to the minute or to the millisecond."""
+        local = instant.astimezone(ZoneInfo(self.zone))
+        return f"{local:%H:%M:%S}.{local.microsecond // 1000:03d}" if exact else f"{local:%H:%M}"
 
     def ago(self, duration: timedelta) -> str:
         """How long ago, in the largest unit that fits."""

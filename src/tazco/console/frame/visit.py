@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from http.cookies import SimpleCookie
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -126,7 +127,13 @@ class Visit:
 
     def page(self, template: str, *, http_status: int = 200, **context: Any) -> Response:
         """A page."""
-        return HTMLResponse(drawn(template, **self._frame(), **context), http_status, {"Content-Security-Policy": self._policy()})
+        again = (
+            http_status == HTTPStatus.SERVICE_UNAVAILABLE and self.key()
+        )  # what became of it is not known: the same key finds out
+        keys = {"new_key": lambda: again or str(self.services.new_id())}
+        return HTMLResponse(
+            drawn(template, **self._frame(), **keys, **context), http_status, {"Content-Security-Policy": self._policy()}
+        )
 
     def to(self, path: str, **query: str) -> Response:
         """Elsewhere, after something was done; a page that is loaded again then does not do it twice."""
@@ -160,7 +167,6 @@ class Visit:
             "nav": (*NAV, PHONE) if settings.stand_in_url else NAV,
             "nonce": self.nonce,
             "form": self.form_token,
-            "new_key": lambda: str(self.services.new_id()),
             "query": self.call.query,
         }
 

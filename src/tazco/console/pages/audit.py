@@ -124,6 +124,7 @@ async def show_deed(visit: Visit) -> Response:
         changes=changes(found),
         actor=actor_told(found),
         reason=scrubbed(found.reason),
+        types=TARGET_TYPES,
         operator=not found.admin_email.startswith(WHATSAPP),
         target=_page_of(found),
         person=_person(found),

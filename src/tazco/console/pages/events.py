@@ -67,10 +67,13 @@ async def _page(visit: Visit, *, http_status: int = 200, refusal: Refused | None
         refusal=refusal,
         rows=rows,
         payload=payload_told,
+        about=_about,
         status=status,
         statuses=list(EventStatus),
         outbox=outbox,
         queues=queues,
+        undone=sum(each.depth.waiting for each in queues if each.dead and each.depth),
+        silent=sum(each.depth is None for each in queues),
         following=visit.pages_after(_binding(visit), position, status=status),
     )
 
@@ -81,6 +84,19 @@ def payload_told(row: OutboxRow) -> str:
         return on_lines(parse_object(row.payload.encode()))
     except Malformed:
         return row.payload
+
+
+def _about(row: OutboxRow) -> str | None:
+    """The page of what an event happened to."""
+    match row.aggregate_type:
+        case "user":
+            return path_of("console", "people", row.aggregate_id)
+        case "card":
+            return path_of("console", "cards", row.ecosystem_id, row.aggregate_id)
+        case "cardRequest":
+            return path_of("console", "requests", row.aggregate_id)
+        case _:
+            return None
 
 
 @pages.post("/events/{eventId}/redrive")

@@ -1,9 +1,10 @@
 """The timeline: one story from the call that began it to the reply on WhatsApp, for a person, a card, a request or a correlation id."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -14,7 +15,10 @@ from tazco.console.frame.visit import Visit
 from tazco.kernel.errors import Invalid, NotFound
 from tazco.kernel.money import from_decimal
 from tazco.timeline.model import Aggregate, State, Subject, SubjectKind, Timeline, Value
-from tazco.timeline.store import about
+from tazco.timeline.store import about, state_of
+
+STORIES_MAX: Final = 10
+"""As long as nobody asks for the older ones."""
 
 MONEY: Final = frozenset(("amount", "newBalance", "newAvailableCredit", "approvedLimit", "balance", "finalBalance"))
 """Facts of events that are amounts in whole units."""
@@ -47,14 +51,9 @@ def _subject(visit: Visit) -> Subject | None:
     return Subject(kind=kind, id=wanted, ecosystem_id=owner or None)
 
 
-async def _timeline(visit: Visit) -> Timeline | None:
-    subject = _subject(visit)
-    return await about(visit.services, subject, visit.now) if subject else None
-
-
 async def _state(visit: Visit) -> Any:
-    found = await _timeline(visit)
-    return found.stories if found else None
+    subject = _subject(visit)
+    return await state_of(visit.services, subject, visit.now) if subject else None
 
 
 @pages.get("/timeline", watch=_state)
@@ -64,17 +63,63 @@ async def show_timeline(visit: Visit) -> Response:
     found = await about(visit.services, subject, visit.now) if subject else None
     if subject is not None and found is None:
         raise NothingToTell
+    stories = found.stories if found else ()
+    shown = stories if visit.given("stories") == "all" else stories[:STORIES_MAX]
     return visit.page(
         "timeline.html",
         subject=subject,
         timeline=found,
+        stories=shown,
+        older=len(stories) - len(shown),
+        all_stories=_all_stories(subject),
         kinds=list(SubjectKind),
         kind=visit.given("kind") or SubjectKind.CORRELATION.value,
         told=_reader(visit.texts),
+        since=_since(visit.texts),
+        lasting=_lasting,
+        anchor_of=anchor_of,
         place_of=place_of,
+        story_at=_story_at(found, {story.correlation_id for story in shown}),
         failed=State.FAILED,
         waiting=State.WAITING,
     )
+
+
+def _all_stories(subject: Subject | None) -> str:
+    """The address of the same timeline without an end."""
+    if subject is None:
+        return ""
+    owner = {"owner": subject.ecosystem_id} if subject.ecosystem_id else {}
+    return f"/console/timeline?{urlencode({'kind': subject.kind, 'id': subject.id, **owner, 'stories': 'all'})}"
+
+
+def _story_at(timeline: Timeline | None, shown: set[str | None]) -> Callable[[str], str]:
+    """Where a story is told: below on this page, or on the page of its correlation id."""
+
+    def story_at(correlation_id: str) -> str:
+        if timeline is not None and correlation_id in shown:
+            return f"#{anchor_of(correlation_id)}"
+        return f"/console/timeline?{urlencode({'kind': SubjectKind.CORRELATION, 'id': correlation_id})}"
+
+    return story_at
+
+
+def anchor_of(correlation_id: str) -> str:
+    """The name of a story's place on the page."""
+    return "story-" + path_of(correlation_id)[1:].replace("%", "_")
+
+
+def _since(texts: Texts) -> Callable[[int], str]:
+    """How long after the story began; clocks of several programs may put it before."""
+
+    def since(milliseconds: int) -> str:
+        return ("-" if milliseconds < 0 else "+") + texts.lasting(_lasting(abs(milliseconds)))
+
+    return since
+
+
+def _lasting(milliseconds: int) -> timedelta:
+    return timedelta(milliseconds=milliseconds)
 
 
 def _reader(texts: Texts) -> Callable[[str, Value], str]:

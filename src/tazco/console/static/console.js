@@ -118,6 +118,12 @@ const keys = {
   },
 };
 
+// ---- a thread of messages shows its end ------------------------------------------------------------------------------------
+
+const atTheEnd = () => all("[data-end]").forEach((thread) => (thread.scrollTop = thread.scrollHeight));
+document.addEventListener("tazco:renewed", atTheEnd);
+
 document.addEventListener("keydown", (event) => keys.pressed(event));
 document.addEventListener("DOMContentLoaded", () => live.start());
+atTheEnd();
 asked("#refusal")?.focus();

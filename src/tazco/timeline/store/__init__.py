@@ -19,6 +19,7 @@ from tazco.timeline.model import Subject, SubjectKind, Timeline
 from tazco.timeline.rules.stories import stories_in, touching
 from tazco.timeline.store.facts import payload_of
 from tazco.timeline.store.gathering import DEEDS_MAX, EVENTS_MAX, PROVIDERS, Gathering, Scope, left_events_of
+from tazco.timeline.store.standing import standing
 from tazco.trackers.store import code_row
 from tazco.users.store import user
 
@@ -38,8 +39,10 @@ async def about(services: Services, subject: Subject, now: datetime) -> Timeline
     """
     traced, policy = services.settings.trace_events, services.policies.current()
     gathering = Gathering(services.database, now, traced)
-    if not await _gathered(gathering, subject):
+    scope = await _scope(gathering, subject)
+    if scope is None:
         return None
+    await gathering.follow(scope)
     stories = stories_in(gathering.found(reacting=policy.notifications_enabled and bool(policy.approvers)))
     match subject.kind:
         case SubjectKind.CARD:
@@ -53,23 +56,27 @@ async def about(services: Services, subject: Subject, now: datetime) -> Timeline
     return Timeline(subject=subject, stories=stories, forgotten=gathering.forgotten, cut=gathering.cut, traced=traced)
 
 
-async def _gathered(gathering: Gathering, subject: Subject) -> bool:
-    """Gather what belongs to a subject; False if it does not exist."""
+async def state_of(services: Services, subject: Subject, now: datetime) -> Any:
+    """Where the newest of a timeline stands, to be compared by its `repr`: it moves when the timeline does, for a fraction of the reads."""
+    gathering = Gathering(services.database, now, services.settings.trace_events)
+    scope = await _scope(gathering, subject)
+    return None if scope is None else await standing(gathering, scope)
+
+
+async def _scope(gathering: Gathering, subject: Subject) -> Scope | None:
+    """What a subject consists of; None if it does not exist."""
     if not all(0 < len(each.encode()) <= ID_BYTES_MAX for each in (subject.id, subject.ecosystem_id or subject.id)):
-        return False
+        return None
     match subject.kind:
         case SubjectKind.PERSON:
-            scope = await _person(gathering, subject.id)
+            return await _person(gathering, subject.id)
         case SubjectKind.CARD:
-            scope = await _card(gathering, subject.ecosystem_id, subject.id) if subject.ecosystem_id else None
+            return await _card(gathering, subject.ecosystem_id, subject.id) if subject.ecosystem_id else None
         case SubjectKind.REQUEST:
             owner = subject.ecosystem_id or await _owner_of(gathering, subject.id)
-            scope = await _request(gathering, owner, subject.id) if owner else None
+            return await _request(gathering, owner, subject.id) if owner else None
         case SubjectKind.CORRELATION:
-            scope = await _correlation(gathering, subject.id)
-    if scope is not None:
-        await gathering.follow(scope)
-    return scope is not None
+            return await _correlation(gathering, subject.id)
 
 
 async def _person(gathering: Gathering, ecosystem_id: str) -> Scope | None:

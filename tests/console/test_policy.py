@@ -1,0 +1,114 @@
+"""Looking at the policy and changing it, in the browser."""
+
+import httpx
+import pytest
+from playwright.async_api import expect
+
+from tests.console.office import Office, signed_in
+
+LOW = "/console/policy/limits%2FlowTier"
+
+
+async def test_every_parameter_is_there_with_its_default_and_source(office: Office) -> None:
+    async with office.operator() as desk:
+        await desk.go("/console/policy")
+        row = desk.page.get_by_role("row").filter(has_text="limits/lowTier")
+        await expect(row).to_contain_text("500")
+        await expect(row).to_contain_text("SSM, version")
+        template = desk.page.get_by_role("row").filter(has_text="whatsapp/approvalTemplate")
+        await expect(template).to_contain_text("default")
+        await row.get_by_role("link").click()
+        await expect(desk.page.locator("h1")).to_have_text("limits/lowTier")
+
+
+async def test_a_change_is_in_force_at_once_on_record_and_in_the_history(office: Office) -> None:
+    async with office.operator() as desk:
+        await desk.go(LOW)
+        await desk.page.get_by_label("Value").fill("650.50")
+        await desk.page.get_by_label("Reason").fill("Spring campaign")
+        async with desk.page.expect_navigation():
+            await desk.press("Change")
+        read = await desk.text()
+        assert "Changed. It is in force here now" in read
+        assert office.world.services.policies.current().low_tier_limit == 65_050
+        rows = await desk.page.locator("tbody tr").all_inner_texts()
+        assert "650.50" in rows[0]
+        assert "500" in rows[1]
+        await desk.go("/console/audit?targetType=policy&targetId=limits%2FlowTier")
+        assert "Policy changed" in await desk.text()
+        await desk.go(LOW)
+        async with desk.page.expect_navigation():
+            await desk.page.get_by_label("Reason").fill("Campaign over")
+            await desk.press("Back to the default, 500")
+    assert office.world.services.policies.current().low_tier_limit == 50_000
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("limits%2FlowTier", "-1", "limits/lowTier must not be negative"),
+        ("limits%2FlowTier", "1500.01", "limits must be"),
+        ("approval%2FattentionDays", "400", "must be from 1 to 365"),
+        ("whatsapp%2Fapprovers", "[{}]", "each approver needs a name"),
+        ("texts%2FtimeZone", "Mars/Olympus", "IANA time zone"),
+    ],
+)
+async def test_what_breaks_the_policy_is_refused_and_stays_typed(office: Office, name: str, text: str, told: str) -> None:
+    before = office.world.services.policies.current()
+    async with office.operator() as desk:
+        desk.expected = ("400",)
+        await desk.go(f"/console/policy/{name}")
+        await desk.page.get_by_label("Value").fill(text)
+        await desk.page.get_by_label("Reason").fill("Because")
+        await desk.press("Change")
+        await expect(desk.page.get_by_role("alert")).to_contain_text(told)
+        await expect(desk.page.get_by_label("Value")).to_have_value(text)
+        await expect(desk.page.get_by_label("Reason")).to_have_value("Because")
+    await office.world.services.policies.refresh()
+    assert office.world.services.policies.current() == before
+
+
+async def test_of_two_tabs_the_second_is_told_to_look_again(office: Office) -> None:
+    async with office.operator() as first, office.operator() as second:
+        second.expected = ("409", "ERR_FAILED")
+        await second.page.route("**/console/live/**", lambda route: route.abort())
+        for desk in (first, second):
+            await desk.go("/console/policy/approval%2FcooldownDays")
+        for desk, days in ((first, "31"), (second, "32")):
+            await desk.page.get_by_label("Value").fill(days)
+            await desk.page.get_by_label("Reason").fill("Longer")
+            async with desk.page.expect_navigation():
+                await desk.press("Change")
+        await expect(second.page.get_by_role("alert")).to_contain_text("Somebody changed approval/cooldownDays")
+        assert office.world.services.policies.current().cooldown_days == 31
+        async with second.page.expect_navigation():
+            await second.press("Change")
+    assert office.world.services.policies.current().cooldown_days == 32
+
+
+async def test_a_set_that_is_refused_is_told_with_its_reason(office: Office) -> None:
+    office.world.set_parameter("limits/highTier", "1")
+    await office.world.services.policies.refresh()
+    try:
+        async with httpx.AsyncClient(base_url=office.url) as http:
+            await signed_in(office.world, http)
+            for path in ("/console/policy", LOW, "/console/"):
+                assert "limits/minimum ≤ limits/lowTier" in (await http.get(path)).text, path
+    finally:
+        office.world.set_parameter("limits/highTier", "3000")
+        await office.world.services.policies.refresh()
+
+
+@pytest.mark.parametrize("form", [{}, {"text": "1", "reason": "r", "version": "x"}, {"text": "1", "reason": "r", "version": "1"}])
+async def test_half_a_form_changes_nothing(office: Office, form: dict[str, str]) -> None:
+    async with office.operator() as desk:
+        await desk.go(LOW)
+        token = await desk.page.locator("main form [name=form]").input_value()
+        reply = await desk.context.request.post(office.url + LOW, form={"form": token, **form}, headers={"origin": office.url})
+        assert reply.status == 400
+
+
+async def test_a_name_that_the_policy_does_not_know_is_no_page(office: Office) -> None:
+    async with httpx.AsyncClient(base_url=office.url) as http:
+        await signed_in(office.world, http)
+        assert (await http.get("/console/policy/limits%2Fnone")).status_code == 404
