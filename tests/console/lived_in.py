@@ -36,7 +36,10 @@ class LivedIn:
             found += [f"{path}?targetType=card-request&targetId={self.decided_id}"]
         if "{place}" in path:
             found = [self.deed]
-        return [each.replace("{ecosystemId}", self.person.ecosystem_id).replace("{cardId}", self.card_id) for each in found]
+        values = {"{ecosystemId}": self.person.ecosystem_id, "{cardId}": self.card_id, "{name}": "whatsapp%2Fapprovers"}
+        for name, value in values.items():
+            found = [each.replace(name, value) for each in found]
+        return found
 
 
 async def live(office: Office) -> LivedIn:

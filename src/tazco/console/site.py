@@ -16,7 +16,21 @@ from starlette.routing import Route
 
 from tazco.console.frame.drawing import FINGERPRINTS, STATIC
 from tazco.console.frame.routing import PREFIX, Pages, no_page
-from tazco.console.pages import audit, events, home, notifications, phone, policy, preferences, requests, signing_in, timeline
+from tazco.console.pages import (
+    audit,
+    cards,
+    events,
+    find,
+    home,
+    notifications,
+    people,
+    phone,
+    policy,
+    preferences,
+    requests,
+    signing_in,
+    timeline,
+)
 from tazco.platform.http.call import Call
 from tazco.platform.http.limits import Window
 from tazco.platform.messaging import Subscription
@@ -33,6 +47,9 @@ PAGES: Final[tuple[Pages, ...]] = (
     preferences.pages,
     home.pages,
     requests.pages,
+    people.pages,
+    cards.pages,
+    find.pages,
     events.pages,
     notifications.pages,
     audit.pages,

@@ -21,8 +21,8 @@ ANSWER_SECONDS: Final = 8.0
 class StandInSilent(Unavailable):
     """Nobody answers."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(f"The stand-in for WhatsApp at {url} does not answer. Start `tazco dev` again, which starts it.")
+    def __init__(self) -> None:
+        super().__init__("The stand-in for WhatsApp does not answer. Start `tazco dev` again; its log is `.tazco/stand-in.log`.")
 
 
 class NotTaken(Unavailable):
@@ -91,9 +91,7 @@ class StandIn:
     async def _say(self, path: str, body: Mapping[str, Any]) -> None:
         reply = await self._call("POST", path, body, ANSWER_SECONDS)
         if not reply["taken"]:
-            status = next((each["status"] for each in reply["webhooks"] if each["status"] != HTTPStatus.OK), None)
-            told = f"Its answer was HTTP {status}" if status else "It does not answer"
-            raise NotTaken(f"Tazco has not taken the message. {told}; the stand-in tries again for a while.")
+            raise NotTaken("Tazco did not take the answer yet; the stand-in tries again for a while.")
 
     async def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, seconds: float = LOOK_SECONDS
@@ -105,21 +103,11 @@ class StandIn:
             reply = await pool.exchange(request_bytes(method, path, headers, content), timeout_seconds=seconds)
         except WireFailure as failure:
             if failure.sent and method == "POST":
-                raise NotTaken("The stand-in has not answered in time. Look whether the message is there before you repeat it.") from None
-            raise StandInSilent(self.url) from None
+                raise NotTaken("No answer in time. Look whether your message is there before you repeat it.") from None
+            raise StandInSilent from None
         finally:
             pool.close()
-        return self._body(reply)
-
-    def _body(self, reply: Reply) -> dict[str, Any]:
-        body: dict[str, Any] = {}
-        with suppress(Malformed):  # then it is somebody else who listens there
-            body = parse_object(reply.body)
-        if reply.status == HTTPStatus.OK and body:
-            return body
-        if "error" not in body:
-            raise StandInSilent(self.url)
-        raise Invalid(str(body["error"]))
+        return _object(reply)
 
 
 def _bubble(shape: Mapping[str, Any]) -> Bubble:
@@ -133,3 +121,15 @@ def _bubble(shape: Mapping[str, Any]) -> Bubble:
         buttons=tuple(Button(each["id"], each["title"]) for each in shape["buttons"]),
         answers=shape.get("answers"),
     )
+
+
+def _object(reply: Reply) -> dict[str, Any]:
+    """What the stand-in answered; its refusal as ours."""
+    body: dict[str, Any] = {}
+    with suppress(Malformed):  # then it is somebody else who listens there
+        body = parse_object(reply.body)
+    if reply.status == HTTPStatus.OK:
+        return body
+    if "error" not in body:
+        raise StandInSilent
+    raise Invalid(str(body["error"]))

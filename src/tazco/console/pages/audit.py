@@ -14,8 +14,7 @@ from tazco.kernel.errors import Invalid, NotFound
 from tazco.notifications.rules import last_four
 from tazco.platform.jsontext import Malformed, on_lines, parse_object
 from tazco.platform.logs import scrubbed
-from tazco.platform.tables import EntriesOf, Range
-from tazco.users.store import BY_EMAIL, USERS
+from tazco.users.store import people_with_email
 
 TARGET_TYPES: Final = ("user", "card-request", "card", "event", "policy", "system")
 ID_BYTES_MAX: Final = 256
@@ -75,8 +74,8 @@ async def _id_behind(visit: Visit, typed: str) -> str:
     """The id of the person with an e-mail, if one is typed and known; otherwise what is typed is the id."""
     if "@" not in typed:
         return typed
-    (named,) = await visit.database.read(EntriesOf(USERS, BY_EMAIL, typed, Range(rows_max=1)))
-    return str(named[0]["ecosystemId"]) if named else typed
+    people = await people_with_email(visit.database, typed)
+    return people[0].ecosystem_id if people else typed
 
 
 async def _listed(visit: Visit, search: Search) -> tuple[list[AuditEntry], tuple[str, ...] | None]:

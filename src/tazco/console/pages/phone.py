@@ -8,7 +8,7 @@ from tazco.console.frame.routing import Pages
 from tazco.console.frame.stand_in import Bubble, Phone, StandIn, StandInSilent
 from tazco.console.frame.visit import Visit
 from tazco.kernel.errors import Invalid, NotFound, Refused
-from tazco.platform.http.errors import RouteNotFound, status_of
+from tazco.platform.http.errors import status_of
 from tazco.platform.phones import normalise_phone
 
 PHONE: Final = "/console/phone"
@@ -23,7 +23,7 @@ def _stand_in(visit: Visit) -> StandIn:
     """The stand-in; there is no such page without one."""
     url = visit.services.settings.stand_in_url
     if not url:
-        raise RouteNotFound(visit.call.request.method, visit.path)
+        raise NotFound("There is no stand-in for WhatsApp here, so there is no phone to show. `tazco dev` has one.")
     return StandIn(url)
 
 
@@ -70,7 +70,7 @@ def _chosen(phones: tuple[Phone, ...], address: str) -> Phone | None:
         return next(iter(phones), None)
     found = next((phone for phone in phones if phone.address == address), None)
     if found is None:
-        raise NotFound("The stand-in has no such phone: nothing has been sent to it since `tazco dev` began. Choose one that it has.")
+        raise NotFound("No such phone: nothing has been sent to it since `tazco dev` began. Choose one that is there.")
     return found
 
 

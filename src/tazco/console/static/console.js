@@ -60,7 +60,11 @@ const live = {
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     this.sign.dataset.seen = seen;
     document.dispatchEvent(new CustomEvent("tazco:before-renewal", { detail: fresh }));
-    await htmx.swap({ target: "#main", swap: "innerMorph", text: fresh.querySelector("#main").innerHTML });
+    Idiomorph.morph(asked("#main"), asked("#main", fresh).innerHTML, {
+      morphStyle: "innerHTML",
+      ignoreActiveValue: true,
+      callbacks: { beforeNodeMorphed: (node) => !node.matches?.("[data-typed], .chart") },
+    });
     document.title = fresh.title;
     document.dispatchEvent(new CustomEvent("tazco:renewed"));
     this.say("on");
@@ -73,7 +77,7 @@ const live = {
 };
 
 // A form that somebody types into stays as it is when the page renews itself, and a fold that somebody opened stays open.
-document.addEventListener("input", (event) => event.target.closest("main form")?.setAttribute("hx-morph-skip", ""));
+document.addEventListener("input", (event) => event.target.closest("main form")?.setAttribute("data-typed", ""));
 document.addEventListener("tazco:before-renewal", (event) => {
   for (const fold of all("#main details[id][open]")) asked(`#${CSS.escape(fold.id)}`, event.detail)?.setAttribute("open", "");
 });
@@ -118,12 +122,6 @@ const keys = {
   },
 };
 
-// ---- a thread of messages shows its end ------------------------------------------------------------------------------------
-
-const atTheEnd = () => all("[data-end]").forEach((thread) => (thread.scrollTop = thread.scrollHeight));
-document.addEventListener("tazco:renewed", atTheEnd);
-
 document.addEventListener("keydown", (event) => keys.pressed(event));
 document.addEventListener("DOMContentLoaded", () => live.start());
-atTheEnd();
 asked("#refusal")?.focus();

@@ -1,15 +1,15 @@
 """Where the newest of a timeline stands: what a page that shows it asks every second."""
 
-from typing import Any
+from typing import Any, Final
 
 from tazco.notifications.store import BY_RELATED_ENTITY, NOTIFICATIONS
 from tazco.platform.outbox import OutboxRow
-from tazco.platform.tables import EntriesOf, Range, composite
+from tazco.platform.tables import EntriesOf, Key, Range, composite
 from tazco.timeline.store.facts import PAYMENT, payload_of
 from tazco.timeline.store.gathering import NOTIFICATIONS_MAX, Gathering, Scope
 from tazco.trackers.store import tracker
 
-NEWEST_NOTIFICATIONS = Range(newest_first=True, rows_max=NOTIFICATIONS_MAX)
+NEWEST_NOTIFICATIONS: Final = Range(newest_first=True, rows_max=NOTIFICATIONS_MAX)
 
 
 async def standing(gathering: Gathering, scope: Scope) -> Any:
@@ -25,7 +25,7 @@ async def standing(gathering: Gathering, scope: Scope) -> Any:
     questions = [EntriesOf(NOTIFICATIONS, BY_RELATED_ENTITY, composite(*each), NEWEST_NOTIFICATIONS) for each in about]
     trackers: list[Any] = [tracker(each.request_id) for each in scope.requests]
     answers = await database.read(*trackers, *questions)
-    keys = [(entry["notificationId"],) for entries in answers[len(trackers) :] for entry in entries]
+    keys: list[Key] = [(entry["notificationId"],) for entries in answers[len(trackers) :] for entry in entries]
     told = await database.rows(NOTIFICATIONS, keys)
     return (
         [each.version for each in rows],
