@@ -105,10 +105,23 @@ async def _outbox(visit: Visit) -> Waiting:
     return await OutboxWatch(visit.database, visit.services.clock, visit.services.metrics).look()
 
 
+async def _silent(visit: Visit) -> list[str]:
+    """The dependencies that do not answer, at most five seconds ago."""
+    readiness = await visit.services.health.readiness()
+    return [name for name, healthy in readiness.dependencies.items() if not healthy]
+
+
+def _overdue(visit: Visit, waiting: CardRequest) -> bool:
+    return requires_attention(waiting, visit.policy.attention_days, visit.now)
+
+
 async def _state(visit: Visit) -> Any:
-    waiting, outbox, counted = await asyncio.gather(_waiting(visit), _outbox(visit), hours(visit.database, visit.now, HOURS))
+    waiting, outbox, counted, silent = await asyncio.gather(
+        _waiting(visit), _outbox(visit), hours(visit.database, visit.now, HOURS), _silent(visit)
+    )
     return (
-        [each.request_id for each in waiting],
+        [(each.request_id, _overdue(visit, each)) for each in waiting],
+        silent,
         outbox.dead_letters,
         outbox.age // MINUTE,
         counted,
@@ -118,15 +131,17 @@ async def _state(visit: Visit) -> Any:
 
 @pages.get("/", watch=_state)
 async def show_home(visit: Visit) -> Response:
-    """Requests that wait, dead letters, the age of the outbox, problems of the policy; then the charts."""
-    waiting, outbox, counted = await asyncio.gather(_waiting(visit), _outbox(visit), hours(visit.database, visit.now, HOURS))
+    """Requests that wait, dead letters, the age of the outbox, problems of policy and dependencies; then the charts."""
+    waiting, outbox, counted, silent = await asyncio.gather(
+        _waiting(visit), _outbox(visit), hours(visit.database, visit.now, HOURS), _silent(visit)
+    )
     owners = {each.ecosystem_id: each for each in await visit.database.rows(USERS, [(each.ecosystem_id,) for each in waiting])}
     rows = [
         Row(
             request=each,
             owner=owners.get(each.ecosystem_id),
             days=days_pending(each.created_at, visit.now),
-            attention=requires_attention(each, visit.policy.attention_days, visit.now),
+            attention=_overdue(visit, each),
         )
         for each in waiting[:WAITING_MAX]
     ]
@@ -137,6 +152,7 @@ async def show_home(visit: Visit) -> Response:
         outbox=outbox,
         late=outbox.age > AGE_MAX,
         problem=visit.services.policies.problem,
+        silent=silent,
         charts=[_drawn(chart, counted, visit.texts) for chart in CHARTS],
         quiet=not any(line.of(hour) for chart in CHARTS for line in chart.lines for hour in counted),
         hours=counted,

@@ -14,7 +14,7 @@ from tazco.platform.http.errors import status_of
 from tazco.platform.policy import LOCALES, TUNABLES
 from tazco.tuning.commands import SetParameter, set_parameter
 from tazco.tuning.model import Parameter, ParameterUnknown
-from tazco.tuning.store import history, parameters, problem, unapplied
+from tazco.tuning.store import history, newest_change, parameters, problem, unapplied
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {"true": ("true", "false"), "false": ("true", "false"), "en": LOCALES}
 """By the default of a parameter: what else it may be, where that is a short list."""
@@ -22,15 +22,17 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {"true": ("true", "false"), "fal
 pages = Pages()
 
 
-def _state_of(found: tuple[Parameter, ...]) -> Any:
-    return [(each.name, each.version, each.text) for each in found]
+async def _in_force(visit: Visit) -> Any:
+    """What this process goes by. Every second it is not SSM that is asked: its few calls a second are for the programs."""
+    return visit.policy, visit.services.policies.problem
 
 
-async def _state(visit: Visit) -> Any:
-    return _state_of(await parameters(visit.services)), visit.services.policies.problem
+async def _changes(visit: Visit) -> Any:
+    change = await newest_change(visit.database, visit.call.path_id("name"))
+    return await _in_force(visit), change and change.timestamp
 
 
-@pages.get("/policy", watch=_state)
+@pages.get("/policy", watch=_in_force)
 async def show_policy(visit: Visit) -> Response:
     """Every parameter in groups, as SSM has it at this moment."""
     found = await parameters(visit.services)
@@ -40,7 +42,7 @@ async def show_policy(visit: Visit) -> Response:
     return visit.page("policy.html", groups=groups, problem=problem(visit.services.policies, found))
 
 
-@pages.get("/policy/{name}", watch=_state)
+@pages.get("/policy/{name}", watch=_changes)
 async def show_parameter(visit: Visit) -> Response:
     """One parameter, what it was before, and the form that changes it."""
     return await _page(visit)

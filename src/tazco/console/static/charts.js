@@ -38,10 +38,6 @@ const charts = {
   },
 
   options(place, given) {
-    const clock = { hour: "2-digit", minute: "2-digit", hour12: false };
-    const day = { day: "2-digit", month: "2-digit" };
-    const shown = given.kind === "bars" ? clock : day;
-    const hour = new Intl.DateTimeFormat(document.documentElement.lang, { ...shown, timeZone: place.dataset.zone });
     const order = given.kind === "bars" ? [...given.series].reverse() : given.series;
     return {
       width: place.clientWidth,
@@ -50,10 +46,20 @@ const charts = {
       padding: [8, 8, 0, 0],
       cursor: { y: false, points: { show: given.kind !== "bars" }, drag: { x: false, y: false } },
       scales: { x: { time: true, range: (_, from, to) => this.span(given, from, to) }, y: { range: (_, low, high) => this.range(given, low, high) } },
-      axes: [this.axis({ space: 60, size: 24, values: (_, at) => at.map((each) => hour.format(each * 1000)) }), this.axis({ size: 46, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 50000, 100000] })],
+      axes: [this.axis({ space: 60, size: 24, values: (_, at) => this.instants(place, given, at) }), this.axis({ size: 46, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 50000, 100000] })],
       series: [{}, ...order.map((each) => this.series(given, each))],
       hooks: { setCursor: [(plot) => this.tell(place, given, plot.cursor.idx)] },
     };
+  },
+
+  // The time of day while the chart spans less than two days, dates where it spans more; none twice in a row.
+  instants(place, given, at) {
+    const days = (given.times.at(-1) - given.times[0]) / 86400;
+    const clock = { hour: "2-digit", minute: "2-digit", hour12: false };
+    const date = { day: "2-digit", month: "2-digit", ...(days > 300 ? { year: "2-digit" } : {}) };
+    const format = new Intl.DateTimeFormat(document.documentElement.lang, { ...(days < 2 ? clock : date), timeZone: place.dataset.zone });
+    const labels = at.map((each) => format.format(each * 1000));
+    return labels.map((each, index) => (each === labels[index - 1] ? "" : each));
   },
 
   // Half a bar more on both sides.
