@@ -30,6 +30,7 @@ from tazco.users.store import USERS
 WRITERS: Final = 8
 LIMIT: Final = Money(300_000)
 STEPS_EACH: Final = 4
+OPERATORS: Final = 25
 BUSY_SHARE: Final = 0.05
 """One card has this part of all transactions: the page of a busy card must not be slower than that of a quiet one."""
 
@@ -63,6 +64,10 @@ class Crowd:
     def request_id(self, number: int) -> CardRequestId:
         """Of that person's request."""
         return CardRequestId(f"crowd-request-{number:06d}")
+
+    def operator(self, number: int) -> str:
+        """Who decided that person's request."""
+        return f"crowd-operator-{number % OPERATORS}"
 
     def rows(self) -> Iterator[Written]:
         """Every row."""
@@ -153,9 +158,9 @@ class Crowd:
         approved = status is RequestStatus.APPROVED
         return AuditEntry(
             log_id=new_id(),
-            actor_id="crowd-operator",
-            admin_ecosystem_id="crowd-operator",
-            admin_email="operator@crowd.example",
+            actor_id=self.operator(number),
+            admin_ecosystem_id=self.operator(number),
+            admin_email=f"{self.operator(number)}@crowd.example",
             action=Action.REQUEST_APPROVED if approved else Action.REQUEST_REJECTED,
             target_type="card-request",
             target_id=self.request_id(number),

@@ -34,6 +34,10 @@ class LivedIn:
             found += [f"{path}?type=cardRequest&id={self.request_id}"]
         if path == "/console/audit":
             found += [f"{path}?targetType=card-request&targetId={self.decided_id}"]
+        if path == "/console/people":
+            found += [f"{path}?q={self.person.email}", f"{path}?q=nobody"]
+        if path == "/console/cards/{ecosystemId}/{cardId}":
+            found += [f"{path}?show=declined"]
         if "{place}" in path:
             found = [self.deed]
         values = {"{ecosystemId}": self.person.ecosystem_id, "{cardId}": self.card_id, "{name}": "whatsapp%2Fapprovers"}

@@ -104,7 +104,7 @@ async def test_hostile_texts_and_phones_in_values_are_harmless(office: Office) -
     person = await office.world.person(444)
     (deed,) = await audit_of(office.world, person.ecosystem_id)
     place = str(deed["timestampLogId"])
-    values = json.dumps({"note": "call +5511988887777", "nested": [1, {"x": HOSTILE}]})
+    values = json.dumps({"note": "call +5511988887777", "nested": [1, {"x": HOSTILE, "y": "+5511988887777"}]})
     await amend(
         office.world,
         AUDIT_LOGS,

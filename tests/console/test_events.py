@@ -14,7 +14,7 @@ from tazco.platform.queue_watch import QueueWatch
 from tazco.platform.queues import Queue
 from tazco.slices import SUBSCRIPTIONS
 from tests.console.office import Office, signed_in
-from tests.contract.seeds import ago, row
+from tests.contract.seeds import ago, amend, row
 from tests.contract.test_admin_events import seed_dead_letter, seed_event
 from tests.contract.test_admin_users import audit_of
 from tests.platform.subscribed import eventually
@@ -70,6 +70,8 @@ async def test_what_awaits_a_retry_says_when_and_can_be_sent_at_once(office: Off
         button = desk.page.get_by_role("button", name=f"Redrive {event_id}")
         line = desk.page.locator("tr", has=button)
         await expect(line.locator("td.number")).to_have_text("2")
+        await amend(office.world, OUTBOX, (event_id,), retryCount=3)
+        await expect(line.locator("td.number")).to_have_text("3")
         await expect(line.locator(f'time[datetime="{later}"]')).to_be_visible()
         assert "1 d" in await desk.text(".tiles") or "24 h" in await desk.text(".tiles")
         async with desk.page.expect_navigation():

@@ -7,6 +7,8 @@ from playwright.async_api import expect
 
 from tests.console.office import Office, signed_in
 from tests.contract.seeds import ago, seed_request
+from tests.stage import Stage
+from tests.world import open_world
 
 
 async def test_a_new_request_appears_by_itself_and_one_that_waits_long_is_flagged(office: Office) -> None:
@@ -55,3 +57,9 @@ async def test_trouble_is_named(office: Office) -> None:
         page = (await http.get("/console/")).text
         assert "in order" in page
         assert "dead letters" in page
+
+
+async def test_a_bus_that_does_not_answer_is_said_with_what_follows_from_it(stage: Stage) -> None:
+    async with open_world(stage, event_bus="nowhere") as world:
+        await signed_in(world, world.http)
+        assert "The event bus does not answer" in (await world.http.get("/console/")).text

@@ -4,7 +4,9 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
-from tests.console.office import Office, signed_in
+from tazco.local.stand_in.phones import Tick
+from tests.console.lived_in import HOSTILE
+from tests.console.office import APPROVER, Office, signed_in
 from tests.stage import Stage
 from tests.world import open_world
 
@@ -20,6 +22,9 @@ async def test_a_question_arrives_by_itself_and_a_tap_approves(office: Office) -
             await question.get_by_role("button", name="Approve").click()
         await expect(desk.page.locator(".bubble.out").last).to_contain_text("Approve")
         await expect(desk.page.locator(".bubble.in").last).to_contain_text("is approved")
+        await expect(desk.page.locator(".bubble.out .ticks").last).to_have_class("ticks read")
+        for button in await question.get_by_role("button").all():
+            await expect(button).to_be_disabled()
     cards = (await person.get("/v1/cards")).body["cards"]
     assert [card["status"] for card in cards] == ["active"]
 
@@ -37,6 +42,56 @@ async def test_a_typed_code_rejects(office: Office) -> None:
             await desk.press("Send")
         await expect(desk.page.locator(".bubble.in").last).to_contain_text(code)
     assert (await person.get(f"/v1/cards/requests/{request_id}")).body["request"]["status"] == "rejected"
+
+
+async def test_the_thread_shows_its_end_and_who_opens_it_has_read_it(office: Office) -> None:
+    person = await office.world.person(430)
+    phone = office.stand_in.phone(APPROVER)
+    already = len(phone.thread)
+    await person.ask_for_card()
+    question = await office.stand_in.next_message(APPROVER, after=phone.thread[-1].number if already else 0)
+    async with office.operator(height=700) as desk:
+        await desk.go("/console/phone")
+        await expect(desk.page.locator(f"#message-{question.number} button").last).to_be_in_viewport()
+    found = office.stand_in.phones.find(question.id)
+    assert found is not None
+    assert found[1].tick is Tick.READ
+
+
+async def test_what_a_phone_says_is_text_and_another_phone_has_its_own_thread(office: Office) -> None:
+    office.stand_in.phone("5521988887777", name=HOSTILE)
+    async with office.operator(width=360) as desk:
+        await desk.go("/console/phone?phone=5521988887777")
+        read = await desk.text()
+        assert "+55 21 98888-7777" in read
+        assert "No message yet" in read
+        await desk.page.get_by_label("Message", exact=True).fill(HOSTILE)
+        async with desk.page.expect_navigation():
+            await desk.press("Send")
+        await expect(desk.page.locator(".bubble")).to_have_count(1)
+        await expect(desk.page.locator(".bubble")).to_contain_text("<script>alert(1)</script>")
+        await expect(desk.page.get_by_label("Message", exact=True)).to_be_focused()
+        assert await desk.overflow() <= 0
+        await desk.page.get_by_role("link", name="Desk").click()
+        await expect(desk.page.locator(".phone header")).to_contain_text("+55 11 90000-0000")
+
+
+async def test_an_answer_that_tazco_does_not_take_is_said_and_a_phone_that_is_not_there(office: Office) -> None:
+    courier = office.stand_in.behind.courier
+    http, courier.http = courier.http, None
+    try:
+        async with httpx.AsyncClient(base_url=office.url, headers={"origin": office.url}) as client:
+            await signed_in(office.world, client)
+            office.stand_in.phone(APPROVER)
+            assert (await client.get("/console/phone?phone=5500")).status_code == 404
+            page = (await client.get("/console/phone")).text
+            form = page.partition('name="form" value="')[2].partition('"')[0]
+            reply = await client.post("/console/phone/type", data={"form": form, "phone": APPROVER, "text": "y NOTHING1"})
+            assert reply.status_code == 503
+            assert "Tazco did not take the answer yet" in reply.text
+            assert 'value="y NOTHING1"' in reply.text
+    finally:
+        courier.http = http
 
 
 @pytest.mark.parametrize(

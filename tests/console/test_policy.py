@@ -4,6 +4,7 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
+from tazco.console.frame.visit import LANGUAGE_COOKIE
 from tests.console.office import Office, signed_in
 
 LOW = "/console/policy/limits%2FlowTier"
@@ -84,6 +85,30 @@ async def test_of_two_tabs_the_second_is_told_to_look_again(office: Office) -> N
         async with second.page.expect_navigation():
             await second.press("Change")
     assert office.world.services.policies.current().cooldown_days == 32
+
+
+async def test_an_open_page_shows_what_somebody_else_changed(office: Office) -> None:
+    async with office.operator() as first, office.operator() as second:
+        await second.go("/console/policy/billing%2FcycleDays")
+        await expect(second.page.locator("tbody tr")).to_have_count(1)
+        await first.go("/console/policy/billing%2FcycleDays")
+        await first.page.get_by_label("Value").fill("28")
+        await first.page.get_by_label("Reason").fill("Four weeks")
+        async with first.page.expect_navigation():
+            await first.press("Change")
+        await expect(second.page.locator("tbody tr")).to_have_count(2)
+        await expect(second.page.locator("tbody tr").first).to_contain_text("28")
+
+
+async def test_a_refusal_is_told_in_the_language_of_the_operator(office: Office) -> None:
+    async with office.operator() as desk:
+        desk.expected = ("400",)
+        await desk.context.add_cookies([{"name": LANGUAGE_COOKIE, "value": "pt-BR", "url": office.url}])
+        await desk.go(LOW)
+        await desk.page.get_by_label("Valor").fill("1500.01")
+        await desk.page.get_by_label("Motivo").fill("Porque sim")
+        await desk.press("Mudar")
+        await expect(desk.page.get_by_role("alert")).to_contain_text("os limites devem ser 0.01 ≤ limits/minimum")
 
 
 async def test_a_set_that_is_refused_is_told_with_its_reason(office: Office) -> None:

@@ -271,4 +271,7 @@ async def test_the_state_of_a_timeline_moves_with_every_step(desk: Desk) -> None
     seen.append(await states())
     for before, after in itertools.pairwise(seen):
         assert all(one != other for one, other in zip(before, after, strict=True))
+    operator = await desk.world.operator()
+    assert (await operator.post(f"/v1/admin/users/{waiting.person.ecosystem_id}/disable", {"reason": "test"})).status == 200
+    assert (await states())[0] != seen[-1][0], "a deed without an event"
     assert await state_of(services, Subject(kind=PERSON, id="nobody"), services.clock()) is None

@@ -1,6 +1,6 @@
 """Where the ledger is, and the questions asked of it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
 from tazco.platform.database import Database
@@ -32,7 +32,7 @@ def newest_of(ecosystem_id: str, card_id: str, *, rows_max: int) -> RowsOf[Trans
     return RowsOf(TRANSACTIONS, composite(ecosystem_id, card_id), Range(newest_first=True, rows_max=rows_max))
 
 
-async def entries_of(database: Database, ecosystem_id: str, card_id: str, *, rows_max: int) -> AsyncIterator[Transaction]:
+async def entries_of(database: Database, ecosystem_id: str, card_id: str, *, rows_max: int) -> AsyncGenerator[Transaction, None]:
     """The newest transactions of a card, so many at most, fetched page by page as they are asked for."""
     left = rows_max
     async for item in database.query(ledger_of(ecosystem_id, card_id)):

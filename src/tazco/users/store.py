@@ -75,7 +75,7 @@ async def people_with_email(database: Database, email: str) -> tuple[User, ...]:
     """The people with an e-mail as it is typed or in small letters; whoever has another one by now is left out."""
     spellings = tuple(dict.fromkeys((email, email.lower())))
     named = await database.read(*map(named_by_email, spellings))
-    keys = [(entry["ecosystemId"],) for entries in named for entry in entries]
+    keys: list[Key] = [(entry["ecosystemId"],) for entries in named for entry in entries]
     return tuple(person for person in await database.rows(USERS, keys) if person.email in spellings)
 
 
