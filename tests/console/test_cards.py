@@ -121,6 +121,19 @@ async def test_a_ledger_page_by_page_newest_first(office: Office) -> None:
     assert seen == [row.transaction_id for row in ledger]
 
 
+async def test_the_pages_of_a_refused_form_are_those_of_the_card(office: Office) -> None:
+    person, card_id, here = await cardholder(office, balance=100)
+    await seed_ledger(office.world, person, card_id, 26)
+    async with httpx.AsyncClient(base_url=office.url) as http:
+        await signed_in(office.world, http)
+        form = dict(re.findall(r'name="(form|key)" value="([^"]*)"', (await http.get(here)).text))
+        refused = await http.post(f"{here}/cancel", data={**form, "reason": "Moved abroad"})
+        assert refused.status_code == 400
+        following = re.search(r'<a href="([^"]+)" rel="next"', refused.text)
+        assert following is not None
+        assert IDS.findall((await http.get(html.unescape(following[1]))).text) == ["0000-000001"]
+
+
 async def test_the_rare_kind_is_found_behind_many_others_and_nothing_is_read_without_end(office: Office) -> None:
     person, card_id, here = await cardholder(office)
     ledger = await seed_ledger(office.world, person, card_id, card_pages.LOOKED_AT_MAX + 200)

@@ -7,18 +7,17 @@ from starlette.responses import Response
 
 from tazco.audit.model import AuditEntry
 from tazco.audit.store import entry, page_about, page_by, place_of
+from tazco.console.frame.actors import WHATSAPP, actor_told
 from tazco.console.frame.api_calls import path_of
 from tazco.console.frame.routing import Pages
 from tazco.console.frame.visit import PAGE_ROWS, Visit
 from tazco.kernel.errors import Invalid, NotFound
-from tazco.notifications.rules import last_four
 from tazco.platform.jsontext import Malformed, on_lines, parse_object
 from tazco.platform.logs import scrubbed
 from tazco.users.store import people_with_email
 
 TARGET_TYPES: Final = ("user", "card-request", "card", "event", "policy", "system")
 ID_BYTES_MAX: Final = 256
-WHATSAPP: Final = "whatsapp:"
 
 pages = Pages()
 
@@ -149,13 +148,6 @@ def _told(value: Any) -> str:
     if isinstance(value, str):
         return scrubbed(value)
     return scrubbed(on_lines(value)) if isinstance(value, dict | list) else on_lines(value)
-
-
-def actor_told(deed: AuditEntry) -> str:
-    """Who did it; of somebody who answered by WhatsApp no more than the last four characters."""
-    if deed.admin_email.startswith(WHATSAPP):
-        return WHATSAPP + last_four(deed.actor_id)
-    return deed.admin_email or deed.actor_id
 
 
 def _place(deed: AuditEntry) -> str:

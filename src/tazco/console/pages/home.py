@@ -161,7 +161,9 @@ async def show_home(visit: Visit) -> Response:
 
 def _drawn(chart: Chart, counted: Sequence[Hour], texts: Texts) -> dict[str, Any]:
     """A chart as the template and the script take it."""
-    lines = [{"label": texts(line.label), "tone": line.tone, "values": [line.of(hour) for hour in counted]} for line in chart.lines]
+    lines: list[dict[str, Any]] = [
+        {"label": texts(line.label), "tone": line.tone, "values": [line.of(hour) for hour in counted]} for line in chart.lines
+    ]
     beside = [(texts(line.label), line.tone, sum(map(line.of, counted))) for line in chart.beside]
     return {
         "name": chart.name,

@@ -13,6 +13,7 @@ from tazco.card_requests.model import CardRequest, RequestNotFound, RequestStatu
 from tazco.card_requests.rules import days_pending, requires_attention
 from tazco.card_requests.store import named_by_id, queue_of, request
 from tazco.cards.store import cards_of
+from tazco.console.frame.actors import actor_told
 from tazco.console.frame.api_calls import number_or_text, path_of
 from tazco.console.frame.routing import Pages
 from tazco.console.frame.visit import PAGE_ROWS, Visit
@@ -127,6 +128,7 @@ async def _page(visit: Visit, *, http_status: int = 200, refusal: Any = None) ->
         tracker=awaited,
         messages=messages,
         decision=_decision(deeds),
+        actor=actor_told,
         bounds=_bounds(visit, owner),
         days=days_pending(found.created_at, visit.now),
         attention=requires_attention(found, visit.policy.attention_days, visit.now),
