@@ -59,7 +59,7 @@ async def tour(desk: Seat, request_id: str, person: str) -> None:
     await expect(desk.page.locator(".messages")).to_contain_text("delivered")
     await photograph(desk, f"/console/requests/{request_id}", "console-request")
     await desk.go("/console/phone")
-    await desk.press("Approve")
+    await desk.page.get_by_role("button", name="Approve").last.click()
     await expect(desk.page.locator("main")).to_contain_text("is approved")
     await photograph(desk, "/console/phone", "console-phone")
     await desk.go(f"/console/timeline?kind=request&id={request_id}")

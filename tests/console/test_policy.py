@@ -1,5 +1,7 @@
 """Looking at the policy and changing it, in the browser."""
 
+import re
+
 import httpx
 import pytest
 from playwright.async_api import expect
@@ -98,6 +100,20 @@ async def test_an_open_page_shows_what_somebody_else_changed(office: Office) -> 
             await first.press("Change")
         await expect(second.page.locator("tbody tr")).to_have_count(2)
         await expect(second.page.locator("tbody tr").first).to_contain_text("28")
+
+
+async def test_a_change_on_record_that_ssm_does_not_have_is_said(office: Office) -> None:
+    name, ssm = "billing/minimumPaymentFloor", office.world.stage.clients.ssm
+    address = "/console/policy/billing%2FminimumPaymentFloor"
+    async with httpx.AsyncClient(base_url=office.url, headers={"origin": office.url}) as http:
+        await signed_in(office.world, http)
+        page = (await http.get(address)).text
+        fields = dict(re.findall(r'name="(form|key|version)" value="([^"]+)"', page))
+        assert (await http.post(address, data={**fields, "text": "30", "reason": "More"})).status_code == 303
+        assert "was recorded and not applied" not in (await http.get(address)).text
+        ssm.delete_parameter(Name=f"{office.world.stage.names.ssm_prefix}/{name}")
+        office.world.set_parameter(name, "25")
+        assert "was recorded and not applied" in (await http.get(address)).text
 
 
 async def test_a_refusal_is_told_in_the_language_of_the_operator(office: Office) -> None:

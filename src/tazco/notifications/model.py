@@ -134,7 +134,8 @@ class Notification(Versioned):
 
     def accepted(self, provider: str, provider_message_id: str, *, as_template: bool, now: datetime) -> "Notification":
         """The provider has taken the message. A status of it that came in before this was written down stands."""
-        known = replace(self, provider=provider, provider_message_id=provider_message_id, as_template=as_template, sent_at=now)
+        sent_at = min(filter(None, (now, self.delivered_at, self.read_at)))
+        known = replace(self, provider=provider, provider_message_id=provider_message_id, as_template=as_template, sent_at=sent_at)
         if self.delivery_status not in UNSENT or self.provider_message_id == provider_message_id:
             return known
         return replace(known, delivery_status=DeliveryStatus.SENT, next_attempt_at=None)
@@ -172,7 +173,7 @@ class Notification(Versioned):
         """The notification after word of the provider that the message got further at that instant; there is nothing left to send."""
         assert status is not DeliveryStatus.FAILED, "a failure is judged: put off, given up, or due as a template"
         further = replace(self, delivery_status=status, provider_message_id=provider_message_id, next_attempt_at=None)
-        at = max(at, self.sent_at or at)  # providers count whole seconds: what is read was not read before it was sent
+        at = max(at, self.sent_at or self.created_at)  # providers count whole seconds: nothing is read before it is sent
         match status:
             case DeliveryStatus.DELIVERED:
                 return replace(further, delivered_at=at)
