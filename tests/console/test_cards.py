@@ -18,7 +18,7 @@ from tazco.transactions.model import TransactionType
 from tests.console.ledgers import put, seed_ledger
 from tests.console.lived_in import HOSTILE
 from tests.console.office import Office, signed_in
-from tests.contract.seeds import amend, ago, seed_card
+from tests.contract.seeds import ago, amend, seed_card
 from tests.world import Person
 
 IDS = re.compile(r'<code class="id" title="(0000-\d+)">')

@@ -129,3 +129,12 @@ def test_whatever_happens_in_whatever_order_a_message_never_moves_back(steps: li
         assert RANK[after.delivery_status] >= RANK[row.delivery_status]
         assert (after.next_attempt_at is not None) == (after.delivery_status in UNSENT)
         row = after
+
+
+def test_nothing_is_read_before_it_was_sent_whatever_the_provider_s_clock_says() -> None:
+    second = NOON + timedelta(seconds=1)
+    read = FRESH.told(READ, "wamid.A", NOON - timedelta(milliseconds=700))
+    assert read.read_at == NOON
+    assert read.accepted("meta", "wamid.A", as_template=False, now=second).sent_at == NOON
+    sent = FRESH.accepted("meta", "wamid.A", as_template=False, now=second)
+    assert sent.told(DELIVERED, "wamid.A", NOON).delivered_at == sent.sent_at == second
