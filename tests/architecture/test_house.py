@@ -90,7 +90,9 @@ def test_every_refusal_has_a_status() -> None:
 
 
 @pytest.mark.parametrize(
-    "folder", [ROOT / "platform/http/static", ROOT / "console/static", REPOSITORY / "tests/console/vendor"], ids=lambda path: path.name
+    "folder",
+    [ROOT / "platform/http/static", ROOT / "console/static", REPOSITORY / "tests/console/vendor"],
+    ids=lambda path: path.name,
 )
 def test_vendored_files_are_what_their_hashes_say(folder: Path) -> None:
     lines = (line.split() for line in (folder / "SHA256SUMS").read_text().splitlines())

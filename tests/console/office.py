@@ -13,6 +13,7 @@ import httpx
 import uvicorn
 from playwright.async_api import Browser
 
+from tazco.console.frame.routing import SESSION_COOKIE
 from tazco.platform.http.protocol import EnvelopeProtocol
 from tazco.platform.relaying import relaying
 from tazco.slices import REACTIONS, TIMERS
@@ -54,11 +55,11 @@ class Office:
 
     @asynccontextmanager
     async def operator(self, person: Person | None = None, **window: Any) -> AsyncIterator[Seat]:
-        """An operator who has signed in."""
-        known = person or await self.world.operator()
+        """An operator who has signed in already, and has not opened a page yet."""
+        async with httpx.AsyncClient(base_url=self.url) as http:
+            token = await signed_in(self.world, http, person)
         async with self.visitor(**window) as taken:
-            await sign_in(taken, known.email)
-            await taken.page.wait_for_url("**/console/**")
+            await taken.context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": self.url}])
             yield taken
 
 
@@ -72,9 +73,9 @@ async def sign_in(taken: Seat, email: str, password: str = PASSWORD) -> None:
         await taken.press("Sign in")
 
 
-async def signed_in(world: World, http: httpx.AsyncClient) -> str:
-    """Sign the client in; the session's cookie."""
-    operator = await world.operator()
+async def signed_in(world: World, http: httpx.AsyncClient, person: Person | None = None) -> str:
+    """Sign the client in, as the world's operator or another one; the session's cookie."""
+    operator = person or await world.operator()
     token = re.findall(r'name="form" value="(\w+)"', (await http.get("/console/sign-in")).text)[0]
     reply = await http.post("/console/sign-in", data={"form": token, "email": operator.email, "password": PASSWORD})
     assert reply.status_code == 303, reply.text

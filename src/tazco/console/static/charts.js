@@ -1,5 +1,6 @@
 // Charts. A <div class="chart" data-chart="ID"> is drawn from <script type="application/json" id="ID">:
 //   { "kind": "bars" | "steps", "times": [epoch seconds], "series": [{ "label", "tone", "values": [numbers], "notes"?: [texts] }] }
+// <p id="ID-told" data-rest="…"> says what is under the pointer; `notes` are said there too. data-zone is the time zone of the axis.
 // Bars of several series are stacked. `tone` names a colour of the theme (accent, good, wait, bad, ink). The same numbers stand in a
 // table beside each chart, for those who read instead of looking.
 "use strict";
