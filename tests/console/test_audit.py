@@ -95,7 +95,7 @@ async def test_a_decision_by_whatsapp_names_no_whole_phone(office: Office) -> No
             f"{PAGE}?targetType=card-request&targetId={request_id}",
         ):
             page = (await http.get(path)).text
-            assert "whatsapp:****0000" in page, path
+            assert "Desk 1 ****0000" in page, path
             assert APPROVER not in page, path
             assert APPROVER[:9] not in page, path
 

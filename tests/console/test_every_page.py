@@ -28,7 +28,14 @@ GUARDED = sorted(
 )
 """Every page behind the sign-in; one that is added later is tested without anybody thinking of it."""
 
-NOT_HTML = frozenset({"/console/cards/{ecosystemId}/{cardId}/transactions.csv", "/console/find"})
+NOT_HTML = frozenset(
+    {
+        "/console/cards/{ecosystemId}/{cardId}/transactions.csv",
+        "/console/find",
+        "/console/requests/{requestId}/approve",
+        "/console/requests/{requestId}/reject",
+    }
+)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

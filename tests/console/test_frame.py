@@ -4,21 +4,27 @@ import asyncio
 import gzip
 import re
 import time
+from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import httpx
 import pytest
+import structlog
 
+from tazco.card_requests.store import CARD_REQUESTS
 from tazco.console.frame import live
 from tazco.console.frame.forms import fields_of
 from tazco.console.frame.routing import safe_next
+from tazco.console.frame.sessions import Sessions
 from tazco.console.frame.visit import cookie
 from tazco.kernel.errors import Invalid
 from tazco.platform.cloud import Cloud
 from tazco.platform.settings import BadSettings, load_settings
 from tests.console.office import Office, signed_in
+from tests.contract.seeds import with_policy
 from tests.processes import api_process
 from tests.stage import Stage
-from tests.world import PASSWORD, open_world
+from tests.world import open_world
 
 STOP_SECONDS_MAX = 5
 
@@ -58,7 +64,19 @@ async def test_a_violation_that_a_browser_reports_is_logged_and_a_flood_is_not(o
     async with httpx.AsyncClient(base_url=office.url) as http:
         for _ in range(40):
             assert (await http.post("/console/csp-reports", content=b'{"csp-report":{}}')).status_code == 204
-        assert (await http.post("/console/csp-reports", content=b"x" * 20_000)).status_code in (204, 413)
+    office.world.clock.pass_time(minutes=1)
+    report = {
+        "effective-directive": "img-src",
+        "document-uri": "https://t/console/people?q=jane@example.com",
+        "blocked-uri": "data",
+    }
+    with structlog.testing.capture_logs() as logs:
+        async with httpx.AsyncClient(base_url=office.url) as http:
+            assert (await http.post("/console/csp-reports", json={"csp-report": report})).status_code == 204
+            assert (await http.post("/console/csp-reports", content=b"x" * 20_000)).status_code == 400
+            assert (await http.post("/console/csp-reports", content=b"[]")).status_code == 400
+    (told,) = [each for each in logs if each["event"] == "console.policy_violated"]
+    assert (told["directive"], told["page"], "jane" in str(logs)) == ("img-src", "https://t/console/people", False)
 
 
 async def test_a_stream_needs_a_session_and_tells_of_a_change(office: Office) -> None:
@@ -124,17 +142,86 @@ async def test_a_session_ends_after_twelve_hours_however_busy(office: Office) ->
         assert statuses[-1] == 303
 
 
-async def test_an_operator_who_is_disabled_or_leaves_the_group_is_out(office: Office) -> None:
+async def test_an_operator_who_is_disabled_here_is_out_within_seconds(office: Office) -> None:
     leaver = await office.world.stranger(admin=True)
     await leaver.register()
     async with httpx.AsyncClient(base_url=office.url) as http:
-        token = re.findall(r'name="form" value="(\w+)"', (await http.get("/console/sign-in")).text)[0]
-        await http.post("/console/sign-in", data={"form": token, "email": leaver.email, "password": PASSWORD})
+        await signed_in(office.world, http, leaver)
         assert (await http.get("/console/requests")).status_code == 200
         operator = await office.world.operator()
         await operator.post(f"/v1/admin/users/{leaver.ecosystem_id}/disable", {"reason": "left"})
         office.world.clock.pass_time(seconds=11)
         assert (await http.get("/console/requests")).status_code == 303
+
+
+async def test_an_operator_who_leaves_the_group_is_out_within_two_minutes(office: Office) -> None:
+    leaver, stage = await office.world.stranger(admin=True), office.world.stage
+    async with httpx.AsyncClient(base_url=office.url) as http:
+        await signed_in(office.world, http, leaver)
+        pool = stage.provisioned.user_pool_id
+        stage.clients.cognito.admin_remove_user_from_group(UserPoolId=pool, Username=leaver.email, GroupName="admin")
+        office.world.clock.pass_time(seconds=121)
+        assert (await http.get("/console/requests")).headers["location"].startswith("/console/sign-in")
+
+
+async def test_signing_in_again_ends_the_session_of_before(office: Office) -> None:
+    async with httpx.AsyncClient(base_url=office.url) as http:
+        before = await signed_in(office.world, http)
+        after = await signed_in(office.world, http)
+    for token, status in ((before, 303), (after, 200)):
+        async with httpx.AsyncClient(base_url=office.url, cookies={"tazco-console": token}) as http:
+            assert (await http.get("/console/requests")).status_code == status
+
+
+async def test_live_pages_do_not_use_up_the_limits_of_the_api(stage: Stage) -> None:
+    async with open_world(stage) as world:
+        await signed_in(world, world.http)
+        await with_policy(world, rateLimit__apiPerMinute="3", rateLimit__authFailuresPerMinute="1")
+        try:
+            statuses = {(await world.http.get("/console/requests")).status_code for _ in range(10)}
+            world.clock.pass_time(minutes=70)
+            statuses.add((await world.http.get("/console/requests", headers={"tazco-by-itself": "1"})).status_code)
+        finally:
+            await with_policy(world, rateLimit__apiPerMinute="0", rateLimit__authFailuresPerMinute="0")
+        assert statuses <= {200, 401}
+
+
+async def test_a_session_follows_a_dozen_pages_and_gives_every_place_back(office: Office) -> None:
+    async with httpx.AsyncClient(base_url=office.url, timeout=10) as http:
+        await signed_in(office.world, http)
+        async with AsyncExitStack() as stack:
+            for _ in range(live.STREAMS_OF_A_SESSION_MAX):
+                followed = await stack.enter_async_context(http.stream("GET", "/console/live/policy"))
+                assert followed.status_code == 200
+            assert (await http.get("/console/live/policy")).status_code == 503
+            assert (await http.head("/console/live/policy")).status_code == 200
+        async with asyncio.timeout(10):
+            while live._streams.of:
+                await asyncio.sleep(0.05)
+
+
+async def test_a_stream_ends_with_what_it_shows_and_refuses_what_the_page_refuses(office: Office) -> None:
+    person = await office.world.person(430)
+    request_id = (await person.ask_for_card()).body["request"]["requestId"]
+    async with httpx.AsyncClient(base_url=office.url, timeout=10) as http:
+        await signed_in(office.world, http)
+        assert (await http.get("/console/live/requests/none")).status_code == 404
+        async with http.stream("GET", f"/console/live/requests/{request_id}") as stream:
+            await office.world.services.database.delete_all(CARD_REQUESTS, [(person.ecosystem_id, request_id)])
+            lines = [line async for line in stream.aiter_lines()]
+        assert lines[-3:-1] == ["event: changed", "data: gone"] or "data: gone" in lines
+
+
+async def test_a_stream_ends_with_its_session(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "BEAT_LOOKS", 1)
+    async with httpx.AsyncClient(base_url=office.url, timeout=10) as http:
+        token = await signed_in(office.world, http)
+        async with asyncio.timeout(10), http.stream("GET", "/console/live/policy") as stream:
+            sessions = Sessions(office.world.services.database, timedelta(hours=1))
+            session = await sessions.find(token, office.world.clock())
+            assert session is not None
+            await sessions.end(session)
+            assert [line async for line in stream.aiter_lines()]
 
 
 def test_cookies_of_production_go_over_tls_only_and_to_this_host_only() -> None:

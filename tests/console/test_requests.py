@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.console.lived_in import HOSTILE
 from tests.console.office import APPROVER, Office
@@ -39,8 +39,11 @@ async def test_a_limit_above_the_policy_is_refused_and_stays_typed(office: Offic
         await desk.go(f"/console/requests/{request_id}")
         await desk.page.get_by_label("Credit limit").fill("500.01")
         await desk.press("Approve")
-        await expect(desk.page.get_by_role("alert")).to_contain_text("exceeds the policy")
+        await expect(desk.page.get_by_role("alert")).to_contain_text("must be from $100.00 to $500.00")
         await expect(desk.page.get_by_label("Credit limit")).to_have_value("500.01")
+        assert desk.page.url.endswith("/approve")
+        await desk.page.goto(desk.page.url)
+        assert desk.page.url.endswith(f"/console/requests/{request_id}")
     assert (await person.get("/v1/cards")).body["cards"] == []
 
 
@@ -159,3 +162,32 @@ async def test_a_lost_connection_is_shown_and_mended(office: Office) -> None:
         await expect(desk.page.locator("#live")).to_contain_text("Reconnecting…")
         await desk.context.set_offline(False)
         await expect(desk.page.locator("#live")).to_have_text("Live", timeout=15_000)
+
+
+async def test_the_row_that_the_keys_have_reached_stays_reached(office: Office) -> None:
+    person, _ = await waiting(office)
+    async with office.operator() as desk:
+        await desk.go("/console/requests?sort=newest")
+        await desk.page.keyboard.press("j")
+        await expect(desk.page.locator("tr.at")).to_contain_text(person.email)
+        other, _ = await waiting(office)
+        await expect(desk.page.get_by_role("link", name=other.email)).to_be_visible()
+        await expect(desk.page.locator("tr.at")).to_contain_text(person.email)
+
+
+async def test_a_page_that_could_not_renew_itself_tries_again(office: Office) -> None:
+    person, request_id = await waiting(office)
+    async with office.operator() as desk:
+        desk.expected = ("503",)
+        await desk.go(f"/console/requests/{request_id}")
+        refusals = 2
+
+        async def refuse_twice(route: Route) -> None:
+            nonlocal refusals
+            refusals -= 1
+            await (route.fulfill(status=503) if refusals >= 0 else route.continue_())
+
+        await desk.page.route(f"**/console/requests/{request_id}", refuse_twice)
+        await office.world.set_score(person, 444)
+        await expect(desk.page.locator(".number-strong")).to_have_text("444", timeout=15_000)
+        await expect(desk.page.locator("#live")).to_have_text("Live")

@@ -1,10 +1,11 @@
 """Signing in and out: who gets in, what is kept where, what ends a session."""
 
+import re
 import uuid
 
 import httpx
 
-from tazco.console.frame.sessions import SESSIONS
+from tazco.console.frame.sessions import SESSIONS, form_token
 from tests.console.office import Office, sign_in
 from tests.world import PASSWORD
 
@@ -138,3 +139,24 @@ async def test_the_way_back_never_leads_to_another_site(office: Office) -> None:
             await door.go(f"/console/sign-in?next={wanted}")
             await sign_in(door, operator.email)
             assert door.page.url == f"{office.url}/console/"
+
+
+async def test_an_address_typed_as_an_e_mail_counts_against_nobody(office: Office) -> None:
+    operator = await office.world.stranger(admin=True)
+    async with httpx.AsyncClient(base_url=office.url) as http:
+        token = re.findall(r'name="form" value="(\w+)"', (await http.get("/console/sign-in")).text)[0]
+        for _ in range(25):
+            assert (
+                await http.post("/console/sign-in", data={"form": token, "email": "127.0.0.1", "password": "x"})
+            ).status_code == 401
+        assert (
+            await http.post("/console/sign-in", data={"form": token, "email": operator.subject, "password": PASSWORD})
+        ).status_code == 401
+        fields = {"form": token, "email": operator.email, "password": PASSWORD}
+        assert (await http.post("/console/sign-in", data=fields)).status_code == 303
+
+
+async def test_without_the_cookie_of_the_form_there_is_no_sign_in(office: Office) -> None:
+    async with httpx.AsyncClient(base_url=office.url) as http:
+        reply = await http.post("/console/sign-in", data={"form": form_token(""), "email": "a@b", "password": "x"})
+        assert reply.status_code == 403

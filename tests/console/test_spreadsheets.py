@@ -38,6 +38,13 @@ def test_other_texts_stay_as_they_are(text: str) -> None:
     assert harmless(text) == text
 
 
+@pytest.mark.parametrize("text", ["Shop;=1+1;", ";=HYPERLINK(A1);x", "a; @x", 'b;"=1'])
+def test_nor_is_it_computed_where_spreadsheets_split_at_semicolons(text: str) -> None:
+    cells = harmless(text).split(";")
+    assert not any(cell.lstrip(' "').startswith(("=", "@")) for cell in cells)
+    assert harmless(text).replace("'", "") == text
+
+
 async def _rows(*rows: tuple[Cell, ...]) -> AsyncIterator[tuple[Cell, ...]]:
     for row in rows:
         yield row

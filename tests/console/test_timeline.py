@@ -56,7 +56,7 @@ async def test_a_purchase_is_found_from_everywhere(office: Office, kind: str) ->
     asked = {
         "correlation": f"id={call}",
         "person": f"id={person.ecosystem_id}",
-        "card": f"id={card_id}&owner={person.ecosystem_id}",
+        "card": f"id={card_id}",
     }
     async with office.operator() as desk:
         await desk.go(f"/console/timeline?kind={kind}&{asked[kind]}")
@@ -74,7 +74,7 @@ async def test_what_is_not_known_is_said_and_how_to_ask(office: Office) -> None:
         for query, status, told in (
             ("", 200, "Choose whose story"),
             ("?kind=person&id=nobody", 404, "no story to tell"),
-            ("?kind=card&id=c", 400, "Give both"),
+            ("?kind=card&id=c", 404, "no story to tell"),
             ("?kind=planet&id=x", 400, "must be one of"),
             ("?kind=correlation&id=never-heard", 200, "No story is known"),
             ("?kind=correlation&id=" + "x" * 601, 404, "no story to tell"),
@@ -118,3 +118,20 @@ async def test_a_stuck_event_and_its_error_are_told(office: Office) -> None:
         await expect(desk.page.locator(".story")).to_contain_text("failed")
         await step.get_by_role("link", name="redrive").click()
         await expect(desk.page.get_by_role("button", name="Redrive stuck-1")).to_be_visible()
+
+
+async def test_nobody_s_story_tells_of_what_the_approver_decided_for_somebody_else(office: Office) -> None:
+    first, second = [await office.world.person(430) for _ in range(2)]
+    asked = [(await each.ask_for_card()).body["request"]["requestId"] for each in (first, second)]
+    phone = office.stand_in.phone(APPROVER)
+    async with office.operator() as desk:
+        for request_id in asked:
+            await desk.go(f"/console/requests/{request_id}")
+            await expect(desk.page.locator(".messages")).to_contain_text("Question")
+            code = (await desk.text("#whatsapp code")).strip()
+            office.stand_in.behind.type(phone, f"y {code}")
+            await expect(desk.page.locator("#decided")).to_contain_text("by WhatsApp")
+        for person, request_id in zip((first, second), asked, strict=True):
+            for query in (f"kind=person&id={person.ecosystem_id}", f"kind=request&id={request_id}"):
+                await desk.go(f"/console/timeline?{query}")
+                await expect(desk.page.locator("section.story .step.message")).to_have_count(1)

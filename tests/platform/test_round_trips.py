@@ -14,6 +14,7 @@ import pytest
 
 from tazco.local.embedded import EmbeddedCloud
 from tazco.platform.aws import Call, over_the_wire
+from tazco.platform.logs import configure_logs
 from tazco.platform.wire import Pool, Reply
 from tazco.slices import SUBSCRIPTIONS, TABLES
 from tests.contract.seeds import ago, seed_card, with_policy
@@ -322,4 +323,5 @@ async def _print() -> None:
 
 
 if __name__ == "__main__":
+    configure_logs("warning")
     asyncio.run(_print())

@@ -3,16 +3,17 @@
 from typing import Final
 
 from tazco.cards.model import Card
-from tazco.platform.tables import Get, Index, RowsOf, Table
+from tazco.platform.tables import EntriesOf, Get, Index, RowsOf, Table
 
 BY_STATUS: Final = Index(name="CardsByStatus", partition="ecosystemId", sort="status")
+BY_ID: Final = Index(name="CardById", partition="cardId")
 
 CARDS: Final = Table(
     name="cards",
     record=Card,
     partition="ecosystemId",
     sort="cardId",
-    indexes=(BY_STATUS,),
+    indexes=(BY_STATUS, BY_ID),
     spelling={"next_due_at": "nextDueDate"},
     derived=lambda card: {"availableCredit": card.available_credit},
     aggregate="card",
@@ -23,6 +24,11 @@ CARDS: Final = Table(
 def card(ecosystem_id: str, card_id: str) -> Get[Card]:
     """A person's card."""
     return Get(CARDS, (ecosystem_id, card_id))
+
+
+def named_by_card_id(card_id: str) -> EntriesOf:
+    """Whose card this is, by the index; one granted this instant may not be there yet."""
+    return EntriesOf(CARDS, BY_ID, card_id)
 
 
 def cards_of(ecosystem_id: str) -> RowsOf[Card]:

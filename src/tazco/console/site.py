@@ -31,8 +31,10 @@ from tazco.console.pages import (
     signing_in,
     timeline,
 )
+from tazco.kernel.errors import Refused
 from tazco.platform.http.call import Call
 from tazco.platform.http.limits import Window
+from tazco.platform.jsontext import Malformed, parse_object
 from tazco.platform.messaging import Subscription
 from tazco.platform.queue_watch import QueueWatch
 
@@ -41,6 +43,7 @@ log = structlog.get_logger()
 FOR_EVER: Final = "public, max-age=31536000, immutable"
 SQUEEZED_BYTES_MIN: Final = 1_000
 REPORT_BYTES_MAX: Final = 16_384
+REPORTED: Final = {"directive": "effective-directive", "blocked": "blocked-uri", "page": "document-uri"}
 REPORTS_PER_MINUTE_MAX: Final = 30
 PAGES: Final[tuple[Pages, ...]] = (
     signing_in.pages,
@@ -82,12 +85,20 @@ async def _home(_request: Request) -> Response:
 
 
 async def _reported(request: Request) -> Response:
-    """A browser says that a page tried what the content security policy forbids."""
+    """A browser says that a page tried what the content security policy forbids; what is logged names no person."""
     services = request.app.state.services
-    call = Call(request, services, 0)
     window: Window = services.gate.failures
     count, _ = window.count("csp-reports")
     if count <= REPORTS_PER_MINUTE_MAX:
-        report = await call.raw_body(REPORT_BYTES_MAX)
-        log.warning("console.policy_violated", report=report.decode("utf-8", "replace")[:1_000])
+        try:
+            report = parse_object(await Call(request, services, 0).raw_body(REPORT_BYTES_MAX)).get("csp-report")
+        except (Refused, Malformed):
+            return Response(status_code=400)
+        if isinstance(report, dict):
+            log.warning("console.policy_violated", **{name: _bare(report.get(key)) for name, key in REPORTED.items()})
     return Response(status_code=204)
+
+
+def _bare(value: object) -> str:
+    """An address without its query, where names of people stand; anything else cut short."""
+    return str(value or "").partition("?")[0].partition("#")[0][:200]

@@ -92,20 +92,25 @@ class Verifier:
     clock: Clock
     _remembered: dict[bytes, _Remembered] = field(default_factory=dict)
 
-    async def verify(self, authorization: str | None) -> Token:
-        """The token in an Authorization header; raise `InvalidToken`, `TokenExpired` or `Unavailable`, nothing else."""
+    async def verify(self, authorization: str | None, *, expired_too: bool = False) -> Token:
+        """The token in an Authorization header; raise `InvalidToken`, `TokenExpired` or `Unavailable`, nothing else.
+
+        With `expired_too` a token is told that was good once: for whoever can get the next one, and lets nobody in with this one.
+        """
         match = BEARER.fullmatch(authorization or "")
         if match is None or match.end(3) - match.start(1) > TOKEN_BYTES_MAX:
             raise InvalidToken
         digest = hashlib.sha256(match.string[match.start(1) :].encode()).digest()
         known = self._remembered.get(digest)
         if known is not None and await self.jwks.key(known.kid) == known.key:
-            return self._in_time(known.token)
+            return known.token if expired_too else self._in_time(known.token)
         signed = _structure(*match.groups())
         key = await self.jwks.key(signed.kid)
         if key is None or not RS256.verify(signed.message, key, signed.signature):
             raise InvalidToken
-        token = self._in_time(self._token(_object(signed.claims)))
+        token = self._token(_object(signed.claims))
+        if not expired_too:
+            self._in_time(token)
         self._remember(digest, _Remembered(token, signed.kid, key))
         return token
 

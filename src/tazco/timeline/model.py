@@ -29,7 +29,7 @@ class SubjectKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Whose timeline: a card needs its owner's `ecosystem_id`, a request may have it."""
+    """Whose timeline; with the owner's `ecosystem_id` a card or request is found without an index."""
 
     kind: SubjectKind
     id: str

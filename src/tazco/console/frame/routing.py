@@ -16,14 +16,14 @@ from tazco.console.frame.forms import fields_of, refuse_foreign
 from tazco.console.frame.live import Watch, fingerprint, stream
 from tazco.console.frame.sessions import Session, Sessions
 from tazco.console.frame.visit import HOME, Visit, cookie
-from tazco.kernel.errors import AccountDisabled, Refused
+from tazco.kernel.errors import AccountDisabled, Forbidden, Refused
+from tazco.platform.aws import AwsError, AwsUnreachable
 from tazco.platform.caller import Caller
 from tazco.platform.http.call import Call
 from tazco.platform.http.edge import exchange_of
 from tazco.platform.http.errors import RouteNotFound, Unexpected, as_refusal, retry_after, status_of
 from tazco.platform.http.gate import require_admin
 from tazco.platform.http.routing import with_opaque_ids
-from tazco.platform.identity import TokenExpired
 from tazco.platform.user_pool import SignedOut
 
 log = structlog.get_logger()
@@ -35,6 +35,10 @@ SECURE_SESSION_COOKIE: Final = "__Host-tazco-console"
 BY_ITSELF: Final = "tazco-by-itself"
 """The header of requests that no operator made: a page renews itself. They keep no session alive."""
 
+CONFIRMED_SECONDS: Final = 120
+"""So long what the pool said of an operator counts: whoever leaves the group or is disabled there is out after it."""
+
+RENEWED_BEFORE_SECONDS: Final = 60
 HEADERS: Final = {"Cache-Control": "no-store", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin"}
 """Where they differ from those of the API. Without a referrer of its own a browser would send forms with the origin `null`."""
 
@@ -55,7 +59,7 @@ class Pages:
                 self._add("GET", path, handler, guarded(handler))
             else:
                 self._add("GET", path, handler, guarded(renewing(handler, watch)))
-                self._add("GET", f"/live{path}", handler, guarded(lambda visit: stream(visit, watch)))
+                self._add("GET", f"/live{path}", handler, guarded(lambda visit: stream(visit, watch, _alive)))
             return handler
 
         return register
@@ -159,14 +163,14 @@ def guarded(handler: Handler) -> Handler:
             return _to_sign_in(visit, ended=bool(token))
         try:
             visit.session, visit.known_caller = await _admit(visit, sessions, session)
-        except (SignedOut, AccountDisabled):
+        except (SignedOut, AccountDisabled, Forbidden):
             await sessions.end(session)
             return _to_sign_in(visit, ended=True)
         visit.form_token = session.form_token
         if visit.call.request.method == "POST":
             visit.fields = fields_of(await visit.call.raw_body(visit.services.settings.max_body_bytes))
             refuse_foreign(visit.call.request, visit.fields, session.form_token)
-        if BY_ITSELF not in visit.call.request.headers and not visit.path.startswith("/console/live/"):
+        if not _by_itself(visit):
             visit.session = await sessions.touch(visit.session, visit.now)
         return await handler(visit)
 
@@ -174,26 +178,54 @@ def guarded(handler: Handler) -> Handler:
 
 
 async def _admit(visit: Visit, sessions: Sessions, session: Session) -> tuple[Session, Caller]:
-    """Through the gate that every call of the API passes; an ID token whose hour is over is renewed first."""
+    """Past the gate of the API, but for its limits: those are the API's, and a page that renews itself must not use them up."""
+    session = await _confirmed(visit, sessions, session)
+    return session, await admit(visit, session.content["id_token"])
+
+
+async def _confirmed(visit: Visit, sessions: Sessions, session: Session) -> Session:
+    """Ask the pool every few minutes whether the operator is still one, and before the ID token ends.
+
+    While the pool does not answer pages can still be read, as long as the token is good; nothing can be done.
+    """
+    token = await visit.services.gate.verifier.verify(f"Bearer {session.content['id_token']}", expired_too=True)
+    now = visit.now.timestamp()
+    ends = token.expires_at - now < RENEWED_BEFORE_SECONDS
+    asks = not _by_itself(visit) and now - session.content.get("confirmed_at", 0) > CONFIRMED_SECONDS
+    if not ends and not asks:
+        return session
     try:
-        return session, await admit(visit, session.content["id_token"])
-    except TokenExpired:
         tokens = await visit.services.user_pool.renew(session.content["refresh_token"])
-        content = {**session.content, "id_token": tokens.id_token, "refresh_token": tokens.refresh_token}
-        return await sessions.refill(session, content), await admit(visit, tokens.id_token)
+    except (AwsError, AwsUnreachable):
+        if ends or visit.call.request.method == "POST":
+            raise
+        return session
+    renewed = {"id_token": tokens.id_token, "refresh_token": tokens.refresh_token, "confirmed_at": now}
+    return await sessions.refill(session, {**session.content, **renewed})
 
 
 async def admit(visit: Visit, id_token: str) -> Caller:
     """The operator of a token; refuse anybody else."""
-    headers = exchange_of(visit.call.request.scope).headers
-    caller = await visit.services.gate.admit(f"Bearer {id_token}", visit.call.address, headers)
+    gate = visit.services.gate
+    caller = await gate.recognise(await gate.verifier.verify(f"Bearer {id_token}"))
     require_admin(caller)
     return caller
 
 
+async def _alive(visit: Visit) -> bool:
+    """Whether the session of a visit is still there."""
+    assert visit.session is not None
+    return await sessions_of(visit).find(visit.session.token, visit.now) is not None
+
+
+def _by_itself(visit: Visit) -> bool:
+    """A page renews itself; no operator did anything."""
+    return BY_ITSELF in visit.call.request.headers or visit.path.startswith(f"{PREFIX}/live/")
+
+
 def _to_sign_in(visit: Visit, *, ended: bool) -> Response:
     """To the sign-in, and from there back; a page that renews itself is told to go there."""
-    if BY_ITSELF in visit.call.request.headers or visit.path.startswith("/console/live/"):
+    if _by_itself(visit):
         return Response(status_code=401)
     request = visit.call.request
     query = request.url.query

@@ -20,14 +20,20 @@ BREAKERS: Final = frozenset("\t\r\n")
 UNSEEN: Final = ("Z", "C")
 """Unicode's categories of blanks and of controls: programs drop them from the beginning of a cell."""
 
+WITHIN: Final = re.compile(r"(;[\"\s]*)(?=[=+\-@＝＋－＠])")  # noqa: RUF001  # as above
+
 NAME_CHARACTERS_MAX: Final = 80
 Cell = str | int | Decimal | None
 
 
 def harmless(text: str) -> str:
-    """The text, behind an apostrophe if a spreadsheet would compute it: `=1+1`, `  @x`, and whatever begins with a tab or a line's end."""
+    """The text, with an apostrophe before what a spreadsheet would compute: `=1+1`, `  @x`, and whatever begins with a tab or a line's end.
+
+    Also behind each semicolon within it: where commas are decimal, spreadsheets split there, in the middle of what is quoted.
+    """
     first = next(dropwhile(lambda character: unicodedata.category(character)[0] in UNSEEN, text), "")
-    return f"'{text}" if text[:1] in BREAKERS or first in STARTERS else text
+    safe = f"'{text}" if text[:1] in BREAKERS or first in STARTERS else text
+    return WITHIN.sub(r"\1'", safe)
 
 
 async def written(header: Sequence[str], rows: AsyncIterator[Sequence[Cell]]) -> AsyncIterator[bytes]:

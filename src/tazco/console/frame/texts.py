@@ -11,12 +11,15 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from tazco.kernel.clock import to_text
-from tazco.kernel.money import Money
+from tazco.kernel.money import MINOR_UNITS_PER_UNIT, Money
 from tazco.platform.localisation import FORMATS, money_text
 from tazco.platform.policy import LOCALES
 
 CATALOGUES: Final = Path(__file__).parents[1] / "locale"
 SOURCE: Final = "en"
+SIGNS: Final = {("pt-BR", "USD"): "US$\N{NO-BREAK SPACE}", ("en", "BRL"): "R$"}
+"""Where a currency of one country is read in the language of the other."""
+
 PARTS: Final = re.compile(r"({\w+})")
 MINUTE: Final = timedelta(minutes=1)
 HOUR: Final = timedelta(hours=1)
@@ -84,8 +87,13 @@ class Texts:
         return f"{number:,}".replace(",", FORMATS[self.locale].thousands)
 
     def money(self, amount: Money) -> str:
-        """Minor units as an amount in the policy's currency."""
-        return money_text(amount, self.currency, self.locale)
+        """Minor units as an amount in the policy's currency, its digits as the operator's language writes them."""
+        sign = SIGNS.get((self.locale, self.currency))
+        if sign is None:
+            return money_text(amount, self.currency, self.locale)
+        form = FORMATS[self.locale]
+        units, cents = divmod(abs(amount), MINOR_UNITS_PER_UNIT)
+        return f"{'-' if amount < 0 else ''}{sign}{self.number(units)}{form.decimals}{cents:02d}"
 
     def instant(self, instant: datetime, *, seconds: bool = False) -> str:
         """An instant in the policy's time zone, to the minute or to the millisecond."""

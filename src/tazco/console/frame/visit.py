@@ -7,7 +7,7 @@ from datetime import datetime
 from http import HTTPStatus
 from http.cookies import SimpleCookie
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -145,6 +145,14 @@ class Visit:
             return None
         kept = {name: value for name, value in filters.items() if value}
         return f"{self.path}?{urlencode({**kept, 'cursor': self.services.cursors.write(self._bound(binding), position)})}"
+
+    @property
+    def first_page(self) -> str | None:
+        """The address of a list from its beginning, for a page further on."""
+        if not self.call.query("cursor"):
+            return None
+        kept = [(name, value) for name, value in parse_qsl(self.call.request.url.query) if name != "cursor"]
+        return f"{self.path}?{urlencode(kept)}"
 
     def position(self, binding: Sequence[Any]) -> tuple[str, ...] | None:
         """Where the list goes on; refuse a cursor of another list."""

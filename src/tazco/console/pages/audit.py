@@ -1,6 +1,7 @@
 """The audit: who did what to whom, found by its target or by who did it, and each deed with before and after."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -100,7 +101,7 @@ async def show_audit(visit: Visit) -> Response:
         search=search,
         types=TARGET_TYPES,
         own=search.actor_id == visit.caller.actor_id,
-        actor=actor_told,
+        actor=partial(actor_told, visit.policy.approvers),
         place=_place,
         scrubbed=scrubbed,
         following=visit.pages_after(
@@ -120,7 +121,7 @@ async def show_deed(visit: Visit) -> Response:
         "deed.html",
         deed=found,
         changes=changes(found),
-        actor=actor_told(found),
+        actor=actor_told(visit.policy.approvers, found),
         reason=scrubbed(found.reason),
         types=TARGET_TYPES,
         operator=not found.admin_email.startswith(WHATSAPP),

@@ -6,9 +6,8 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from tazco.audit.store import entries_about
 from tazco.card_requests.store import named_by_id
-from tazco.cards.store import CARDS, card
+from tazco.cards.store import CARDS, named_by_card_id
 from tazco.console.frame.api_calls import path_of
 from tazco.console.frame.routing import Pages
 from tazco.console.frame.visit import Visit
@@ -48,19 +47,15 @@ async def find(visit: Visit) -> Response:
 
 async def _place(visit: Visit, wanted: str) -> str | None:
     """Where it is; the dearer questions only after the cheaper ones."""
-    return (
-        await _named(visit, wanted)
-        or await _card(visit, wanted)
-        or await _transaction(visit, wanted)
-        or await _story(visit, wanted)
-    )
+    return await _named(visit, wanted) or await _transaction(visit, wanted) or await _story(visit, wanted)
 
 
 async def _named(visit: Visit, wanted: str) -> str | None:
-    """What has this key: a person, a request, an event that is still kept."""
+    """What has this key: a person, a request, a card, an event that is still kept."""
     database = visit.database
-    (person, requests, event), people = await asyncio.gather(
-        database.read(user(wanted), named_by_id(wanted), Get(OUTBOX, (wanted,))), people_with_email(database, wanted)
+    (person, requests, cards, event), people = await asyncio.gather(
+        database.read(user(wanted), named_by_id(wanted), named_by_card_id(wanted), Get(OUTBOX, (wanted,))),
+        people_with_email(database, wanted),
     )
     if person is not None:
         return path_of("console", "people", person.ecosystem_id)
@@ -70,17 +65,9 @@ async def _named(visit: Visit, wanted: str) -> str | None:
         return path_of("console", "people", people[0].ecosystem_id)
     if requests:
         return path_of("console", "requests", wanted)
+    if cards:
+        return path_of("console", "cards", cards[0]["ecosystemId"], wanted)
     return _timeline(event.request_id) if event is not None else None
-
-
-async def _card(visit: Visit, wanted: str) -> str | None:
-    """A card that an operator has dealt with: the audit knows whose it is. Cards are kept by owner, no index has their ids."""
-    (deeds,) = await visit.database.read(entries_about("card", wanted, before=None, rows_max=1))
-    if not deeds:
-        return None
-    owner = deeds[0].target_ecosystem_id
-    (found,) = await visit.database.read(card(owner, wanted))
-    return path_of("console", "cards", owner, wanted) if found is not None else None
 
 
 async def _transaction(visit: Visit, wanted: str) -> str | None:

@@ -9,8 +9,9 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from tazco.card_requests.model import CardRequest, RequestStatus
-from tazco.card_requests.rules import days_pending, requires_attention
+from tazco.card_requests.rules import requires_attention
 from tazco.card_requests.store import queue_of
+from tazco.console.frame.request_rows import request_rows
 from tazco.console.frame.routing import Pages
 from tazco.console.frame.texts import Texts
 from tazco.console.frame.visit import Visit
@@ -18,24 +19,12 @@ from tazco.kernel.money import Money
 from tazco.platform.outbox_watch import AGE_MAX, OutboxWatch, Waiting
 from tazco.tally.model import Hour
 from tazco.tally.store import hours
-from tazco.users.model import User
-from tazco.users.store import USERS
 
 WAITING_MAX: Final = 10
 HOURS: Final = 24
 MINUTE: Final = timedelta(minutes=1)
 
 pages = Pages()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """Somebody who waits for a decision."""
-
-    request: CardRequest
-    owner: User | None
-    days: int
-    attention: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +38,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """One chart: its lines, what is only counted beside them, and the amount that goes with it, if any."""
+    """One chart: its lines, what is only counted beside them, the amount that goes with it, if any.
+
+    Mirrored: the first line stands up and the second hangs down.
+    """
 
     name: str
     title: str
     lines: tuple[Line, ...]
     beside: tuple[Line, ...] = ()
+    mirrored: bool = False
     amount: Callable[[Hour], Money] | None = None
 
 
@@ -92,6 +85,7 @@ CHARTS: Final = (
             Line("points gained", "good", lambda hour: hour.points_up),
             Line("points lost", "bad", lambda hour: hour.points_down),
         ),
+        mirrored=True,
     ),
 )
 
@@ -135,19 +129,9 @@ async def show_home(visit: Visit) -> Response:
     waiting, outbox, counted, silent = await asyncio.gather(
         _waiting(visit), _outbox(visit), hours(visit.database, visit.now, HOURS), _silent(visit)
     )
-    owners = {each.ecosystem_id: each for each in await visit.database.rows(USERS, [(each.ecosystem_id,) for each in waiting])}
-    rows = [
-        Row(
-            request=each,
-            owner=owners.get(each.ecosystem_id),
-            days=days_pending(each.created_at, visit.now),
-            attention=_overdue(visit, each),
-        )
-        for each in waiting[:WAITING_MAX]
-    ]
     return visit.page(
         "home.html",
-        rows=rows,
+        rows=await request_rows(visit, waiting[:WAITING_MAX]),
         more=len(waiting) > WAITING_MAX,
         outbox=outbox,
         late=outbox.age > AGE_MAX,
@@ -171,5 +155,9 @@ def _drawn(chart: Chart, counted: Sequence[Hour], texts: Texts) -> dict[str, Any
         "lines": lines,
         "totals": [*beside, *((line["label"], line["tone"], sum(line["values"])) for line in lines)],
         "amount": Money(sum(chart.amount(hour) for hour in counted)) if chart.amount else None,
-        "data": {"kind": "bars", "times": [int(hour.began_at.timestamp()) for hour in counted], "series": lines},
+        "data": {
+            "kind": "mirror" if chart.mirrored else "bars",
+            "times": [int(hour.began_at.timestamp()) for hour in counted],
+            "series": [lines[0], {**lines[1], "values": [-value for value in lines[1]["values"]]}] if chart.mirrored else lines,
+        },
     }

@@ -1,7 +1,7 @@
 """Card requests: the queue, and one request with everything that helps to decide it."""
 
 import asyncio
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -15,31 +15,23 @@ from tazco.card_requests.store import named_by_id, queue_of, request
 from tazco.cards.store import cards_of
 from tazco.console.frame.actors import actor_told
 from tazco.console.frame.api_calls import number_or_text, path_of
+from tazco.console.frame.request_rows import request_rows
 from tazco.console.frame.routing import Pages
 from tazco.console.frame.visit import PAGE_ROWS, Visit
+from tazco.kernel.errors import Refused
 from tazco.kernel.money import Money
 from tazco.notifications.model import DeliveryStatus, Notification
 from tazco.notifications.store import listed
 from tazco.scores.store import latest_steps_of
 from tazco.trackers.store import tracker
 from tazco.users.model import User
-from tazco.users.store import USERS, user
+from tazco.users.store import user
 
 MESSAGES_MAX: Final = 40
 DEEDS_MAX: Final = 10
 SORTS: Final = ("oldest", "newest")
 
 pages = Pages()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A request in the queue."""
-
-    request: CardRequest
-    owner: User | None
-    days: int
-    attention: bool
 
 
 def _filters(visit: Visit) -> tuple[RequestStatus, str]:
@@ -61,17 +53,7 @@ async def show_queue(visit: Visit) -> Response:
     binding = ("requests", status, sort)
     queue = queue_of(status, newest_first=sort == "newest")
     page, position = await queue.page(visit.database, visit.position(binding), PAGE_ROWS)
-    owners = {each.ecosystem_id: each for each in await visit.database.rows(USERS, [(each.ecosystem_id,) for each in page])}
-    attention_days = visit.policy.attention_days
-    rows = [
-        Row(
-            request=each,
-            owner=owners.get(each.ecosystem_id),
-            days=days_pending(each.created_at, visit.now),
-            attention=requires_attention(each, attention_days, visit.now),
-        )
-        for each in page
-    ]
+    rows = await request_rows(visit, page)
     following = visit.pages_after(binding, position, status=status, sort=sort)
     return visit.page(
         "requests.html", rows=rows, status=status, statuses=list(RequestStatus), sort=sort, sorts=SORTS, following=following
@@ -108,7 +90,7 @@ async def show_request(visit: Visit) -> Response:
     return await _page(visit)
 
 
-async def _page(visit: Visit, *, http_status: int = 200, refusal: Any = None) -> Response:
+async def _page(visit: Visit, *, http_status: int = 200, refusal: Refused | None = None) -> Response:
     found = await _found(visit)
     owner_id = found.ecosystem_id
     questions = (user(owner_id), cards_of(owner_id), latest_steps_of(owner_id), tracker(found.request_id))
@@ -128,11 +110,18 @@ async def _page(visit: Visit, *, http_status: int = 200, refusal: Any = None) ->
         tracker=awaited,
         messages=messages,
         decision=_decision(deeds),
-        actor=actor_told,
+        actor=partial(actor_told, visit.policy.approvers),
+        limit_refused=bool(owner) and _about_limit(refusal),
         bounds=_bounds(visit, owner),
         days=days_pending(found.created_at, visit.now),
         attention=requires_attention(found, visit.policy.attention_days, visit.now),
     )
+
+
+def _about_limit(refusal: Refused | None) -> bool:
+    """Whether the limit that was typed is what the API refused."""
+    details = refusal.details if refusal else {}
+    return details.get("field") == "creditLimit" or "maximumLimit" in details
 
 
 def _decision(deeds: tuple[AuditEntry, ...]) -> AuditEntry | None:
@@ -163,3 +152,10 @@ async def _decide(visit: Visit, verb: str, body: dict[str, Any]) -> Response:
     if reply.refused:
         return await _page(visit, http_status=reply.status, refusal=reply.refusal)
     return visit.to(path_of("console", "requests", request_id), said=verb)
+
+
+@pages.get("/requests/{requestId}/approve")
+@pages.get("/requests/{requestId}/reject")
+async def back_to_request(visit: Visit) -> Response:
+    """After a refusal the address is that of the form; loaded again it leads to the request."""
+    return visit.to(path_of("console", "requests", visit.call.path_id("requestId")))

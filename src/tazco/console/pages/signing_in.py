@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from tazco.console.frame.forms import fields_of, refuse_foreign
+from tazco.console.frame.forms import ForeignForm, fields_of, refuse_foreign
 from tazco.console.frame.routing import SIGN_IN, Pages, admit, safe_next, session_cookie, session_token, sessions_of
 from tazco.console.frame.sessions import SIGN_IN_LIFE, Session, form_token
 from tazco.console.frame.visit import Visit, cookie
@@ -20,7 +20,8 @@ from tazco.platform.user_pool import NewPasswordWanted, Tokens, WrongCredentials
 FORM_COOKIE: Final = "tazco-console-form"
 FAILURES_PER_ADDRESS_MAX: Final = 20
 FAILURES_PER_ACCOUNT_MAX: Final = 5
-"""In a minute, each."""
+FAILURES_FROM_ANYWHERE_MAX: Final = 50
+"""In a minute, each: of one address, of one account there, and of one account wherever from: high, or anybody could lock it out."""
 
 EMAIL_CHARACTERS_MAX: Final = 254
 PASSWORD_CHARACTERS_MAX: Final = 256
@@ -48,8 +49,8 @@ async def sign_in(visit: Visit) -> Response:
     fields = await _read(visit)
     email, password = fields.get("email", "").strip(), fields.get("password", "")
     try:
+        _refuse_malformed(email, password)
         with _counted(visit, email):
-            _refuse_overlong(email, password)
             given = await visit.services.user_pool.sign_in(email, password)
     except Refused as refusal:
         return _form(visit, "sign_in.html", refusal=refusal, email=email[:EMAIL_CHARACTERS_MAX])
@@ -112,9 +113,25 @@ async def _enter(visit: Visit, tokens: Tokens, wanted: str, email: str) -> Respo
         await visit.services.user_pool.revoke(tokens.refresh_token)
         told = NoOperator() if refusal.code is Code.FORBIDDEN else refusal
         return _form(visit, "sign_in.html", refusal=told, email=email)
-    content = {"id_token": tokens.id_token, "refresh_token": tokens.refresh_token, "email": caller.email or email}
+    content = {
+        "id_token": tokens.id_token,
+        "refresh_token": tokens.refresh_token,
+        "email": caller.email or email,
+        "confirmed_at": visit.now.timestamp(),
+    }
+    await _leave(visit)
     session = await sessions_of(visit).start(content, visit.now)
     return _with_session(visit, visit.to(wanted), session.token)
+
+
+async def _leave(visit: Visit) -> None:
+    """End the session that the browser had before, if it had one."""
+    token = session_token(visit)
+    before = await sessions_of(visit).find(token, visit.now) if token else None
+    if before is not None:
+        await sessions_of(visit).end(before)
+        if "refresh_token" in before.content:
+            await visit.services.user_pool.revoke(before.content["refresh_token"])
 
 
 async def _half_signed_in(visit: Visit) -> Session | None:
@@ -126,19 +143,26 @@ async def _half_signed_in(visit: Visit) -> Session | None:
 async def _read(visit: Visit) -> Mapping[str, str]:
     """The fields of a form that came from our own page to this browser."""
     fields = fields_of(await visit.call.raw_body(FORM_BYTES_MAX))
-    refuse_foreign(visit.call.request, fields, form_token(visit.cookies.get(FORM_COOKIE, "")))
+    secret = visit.cookies.get(_form_cookie(visit))
+    if not secret:
+        raise ForeignForm
+    refuse_foreign(visit.call.request, fields, form_token(secret))
     return fields
+
+
+def _form_cookie(visit: Visit) -> str:
+    return f"__Host-{FORM_COOKIE}" if visit.services.settings.production else FORM_COOKIE
 
 
 def _form(visit: Visit, template: str, *, refusal: Refused | None, **context: str) -> Response:
     """A form for somebody without a session: it is tied to the browser by a cookie of its own."""
-    secret = visit.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(32)
+    secret = visit.cookies.get(_form_cookie(visit)) or secrets.token_urlsafe(32)
     visit.form_token = form_token(secret)
     if refusal is not None:
         exchange_of(visit.call.request.scope).headers.update(retry_after(refusal))
     wanted = safe_next(visit.given("next"))
     response = visit.page(template, http_status=status_of(refusal) if refusal else 200, refusal=refusal, next=wanted, **context)
-    response.headers.append("Set-Cookie", cookie(FORM_COOKIE, secret, secure=visit.services.settings.production))
+    response.headers.append("Set-Cookie", cookie(_form_cookie(visit), secret, secure=visit.services.settings.production))
     return response
 
 
@@ -147,8 +171,9 @@ def _with_session(visit: Visit, response: Response, token: str) -> Response:
     return response
 
 
-def _refuse_overlong(email: str, password: str) -> None:
-    if not 0 < len(email) <= EMAIL_CHARACTERS_MAX or not 0 < len(password) <= PASSWORD_CHARACTERS_MAX:
+def _refuse_malformed(email: str, password: str) -> None:
+    """The pool knows people by other names too; here they have one, so that failures are counted in one place."""
+    if "@" not in email or not 0 < len(email) <= EMAIL_CHARACTERS_MAX or not 0 < len(password) <= PASSWORD_CHARACTERS_MAX:
         raise WrongCredentials
 
 
@@ -156,9 +181,11 @@ def _refuse_overlong(email: str, password: str) -> None:
 def _counted(visit: Visit, email: str) -> Iterator[None]:
     """Count the attempt before it is made, so that many at once cannot outrun the count; what did not fail is taken back."""
     window, headers = visit.services.gate.failures, exchange_of(visit.call.request.scope).headers
+    address, account = visit.call.address, email.casefold()
     names = {
-        f"console#{visit.call.address}": FAILURES_PER_ADDRESS_MAX,
-        f"console#{email.casefold()[:EMAIL_CHARACTERS_MAX]}": FAILURES_PER_ACCOUNT_MAX,
+        f"console-address#{address}": FAILURES_PER_ADDRESS_MAX,
+        f"console-account#{account}#{address}": FAILURES_PER_ACCOUNT_MAX,
+        f"console-account#{account}": FAILURES_FROM_ANYWHERE_MAX,
     }
     for name, limit in names.items():
         spend(window, name, limit, headers)

@@ -12,8 +12,9 @@ from tazco.console.frame.api_calls import path_of
 from tazco.console.frame.routing import Pages
 from tazco.console.frame.texts import Texts
 from tazco.console.frame.visit import Visit
-from tazco.kernel.errors import Invalid, NotFound
+from tazco.kernel.errors import NotFound
 from tazco.kernel.money import from_decimal
+from tazco.platform.http.errors import status_of
 from tazco.timeline.model import Aggregate, State, Subject, SubjectKind, Timeline, Value
 from tazco.timeline.store import about, state_of
 
@@ -22,6 +23,11 @@ STORIES_MAX: Final = 10
 
 MONEY: Final = frozenset(("amount", "newBalance", "newAvailableCredit", "approvedLimit", "balance", "finalBalance"))
 """Facts of events that are amounts in whole units."""
+
+WORDS: Final = frozenset(
+    ("tier", "newTier", "tierAtRequest", "source", "paymentStatus", "failureReason", "previousStatus", "reason", "action")
+)
+"""Facts that are words of ours, or may be."""
 
 pages = Pages()
 
@@ -33,21 +39,12 @@ class NothingToTell(NotFound):
         super().__init__("There is nothing with this id, so there is no story to tell.")
 
 
-class OwnerNeeded(Invalid):
-    """Cards are kept by their owners."""
-
-    def __init__(self) -> None:
-        super().__init__("A card is found by its own id and that of its owner. Give both.", field="owner")
-
-
 def _subject(visit: Visit) -> Subject | None:
     """What was asked for; None while nothing was."""
     kind = visit.call.choice("kind", SubjectKind) or SubjectKind.CORRELATION
     wanted, owner = visit.given("id"), visit.given("owner")
     if not wanted:
         return None
-    if kind is SubjectKind.CARD and not owner:
-        raise OwnerNeeded
     return Subject(kind=kind, id=wanted, ecosystem_id=owner or None)
 
 
@@ -61,12 +58,13 @@ async def show_timeline(visit: Visit) -> Response:
     """The stories, the newest first; without an id the form to ask for them."""
     subject = _subject(visit)
     found = await about(visit.services, subject, visit.now) if subject else None
-    if subject is not None and found is None:
-        raise NothingToTell
+    refusal = NothingToTell() if subject is not None and found is None else None
     stories = found.stories if found else ()
     shown = stories if visit.given("stories") == "all" else stories[:STORIES_MAX]
     return visit.page(
         "timeline.html",
+        http_status=status_of(refusal) if refusal else 200,
+        refusal=refusal,
         subject=subject,
         timeline=found,
         stories=shown,
@@ -130,7 +128,7 @@ def _reader(texts: Texts) -> Callable[[str, Value], str]:
             return texts.instant(value, seconds=True)
         if name in MONEY and isinstance(value, int | Decimal):
             return texts.money(from_decimal(value))
-        return str(value)
+        return texts(str(value)) if name in WORDS else str(value)
 
     return told
 

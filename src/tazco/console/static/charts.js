@@ -1,7 +1,7 @@
 // Charts. A <div class="chart" data-chart="ID"> is drawn from <script type="application/json" id="ID">:
-//   { "kind": "bars" | "steps", "times": [epoch seconds], "series": [{ "label", "tone", "values": [numbers], "notes"?: [texts] }] }
+//   { "kind": "bars" | "mirror" | "steps", "times": [epoch seconds], "series": [{ "label", "tone", "values": [numbers], "notes"?: [texts] }] }
 // <p id="ID-told" data-rest="…"> says what is under the pointer; `notes` are said there too. data-zone is the time zone of the axis.
-// Bars of several series are stacked. `tone` names a colour of the theme (accent, good, wait, bad, ink). The same numbers stand in a
+// Bars of several series are stacked; of a mirror the first stands up and the second hangs down. `tone` names a colour of the theme (accent, good, wait, bad, ink). The same numbers stand in a
 // table beside each chart, for those who read instead of looking.
 "use strict";
 
@@ -45,7 +45,7 @@ const charts = {
       height: place.clientHeight,
       legend: { show: false },
       padding: [8, 8, 0, 0],
-      cursor: { y: false, points: { show: given.kind !== "bars" }, drag: { x: false, y: false } },
+      cursor: { y: false, points: { show: given.kind === "steps" }, drag: { x: false, y: false } },
       scales: { x: { time: true, range: (_, from, to) => this.span(given, from, to) }, y: { range: (_, low, high) => this.range(given, low, high) } },
       axes: [this.axis({ space: 60, size: 24, values: (_, at) => this.instants(place, given, at) }), this.axis({ size: 46, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 50000, 100000] })],
       series: [{}, ...order.map((each) => this.series(given, each))],
@@ -65,11 +65,15 @@ const charts = {
 
   // Half a bar more on both sides.
   span(given, from, to) {
-    const half = given.kind === "bars" ? 1800 : 0;
+    const half = given.kind === "steps" ? 0 : 1800;
     return from === to ? [from - 43200, to + 43200] : [from - half, to + half];
   },
 
   range(given, low, high) {
+    if (given.kind === "mirror") {
+      const most = Math.max(-(low ?? 0), high ?? 0, 4) * 1.1;
+      return [-most, most];
+    }
     if (given.kind === "bars") return [0, Math.max((high ?? 0) * 1.1, 4)];
     const room = Math.max(20, (high - low) * 0.15);
     return [Math.max(0, low - room), high + room];
@@ -82,7 +86,7 @@ const charts = {
 
   series(given, each) {
     const colour = this.tone(each.tone);
-    if (given.kind === "bars") {
+    if (given.kind !== "steps") {
       return { label: each.label, stroke: colour, fill: colour, width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.7, 40] }) };
     }
     const points = { show: true, size: 6, stroke: colour, fill: colour };

@@ -10,6 +10,7 @@ const typing = (target) => target.matches("input, textarea, select, [contentedit
 const live = {
   source: null,
   sign: null,
+  tries: 0,
 
   start() {
     this.sign = asked("#live");
@@ -46,7 +47,14 @@ const live = {
     this.close();
     const answer = await this.fetched().catch(() => null);
     if (answer?.status === 401) return this.say("ended");
-    setTimeout(() => this.back(), 5000);
+    setTimeout(() => this.back(), this.pause(answer));
+  },
+
+  // As long as the server asks for, else longer with every try, a minute at most.
+  pause(answer) {
+    this.tries += 1;
+    const asked = Number(answer?.headers.get("retry-after")) || 0;
+    return Math.max(asked * 1000, Math.min(60000, 1000 * 2 ** this.tries));
   },
 
   fetched() {
@@ -56,7 +64,12 @@ const live = {
   async renew(seen) {
     const answer = await this.fetched().catch(() => null);
     if (answer?.status === 401) return this.say("ended");
-    if (!answer?.ok) return this.say("off");
+    if (!answer?.ok) {
+      this.say("off");
+      if (answer?.status === 404) return location.reload();
+      return void setTimeout(() => this.renew(seen), this.pause(answer));
+    }
+    this.tries = 0;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     this.sign.dataset.seen = seen;
     document.dispatchEvent(new CustomEvent("tazco:before-renewal", { detail: fresh }));
@@ -80,6 +93,32 @@ const live = {
 document.addEventListener("input", (event) => event.target.closest("main form")?.setAttribute("data-typed", ""));
 document.addEventListener("tazco:before-renewal", (event) => {
   for (const fold of all("#main details[id][open]")) asked(`#${CSS.escape(fold.id)}`, event.detail)?.setAttribute("open", "");
+});
+
+// The row that the keys have reached stays reached, wherever it is now; a word about what was done has been read.
+let reached = null;
+document.addEventListener("tazco:before-renewal", (event) => {
+  reached = asked("tr.at a")?.getAttribute("href") ?? null;
+  asked("#main .said.done", event.detail)?.remove();
+});
+document.addEventListener("tazco:renewed", () => {
+  for (const row of all("tr.at")) row.classList.remove("at");
+  if (reached) asked(`tr a[href="${CSS.escape(reached)}"]`)?.closest("tr").classList.add("at");
+});
+const place = new URL(location);
+if (place.searchParams.has("said")) {
+  place.searchParams.delete("said");
+  history.replaceState(null, "", place);
+}
+
+// ---- the menu of who is signed in closes like one --------------------------------------------------------------------------
+
+const menu = asked("details.who");
+document.addEventListener("pointerdown", (event) => menu?.open && !menu.contains(event.target) && menu.removeAttribute("open"));
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  if (menu?.open) menu.removeAttribute("open"), asked("summary", menu).focus();
+  else if (typing(event.target)) event.target.blur();
 });
 
 // ---- keys ------------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from tazco.kernel.errors import AccountDisabled, Code, Forbidden, Refused
 from tazco.platform.caller import Caller
 from tazco.platform.directory import Directory
 from tazco.platform.http.limits import Window, spend
-from tazco.platform.identity import Verifier
+from tazco.platform.identity import Token, Verifier
 from tazco.platform.policy import Policy
 
 
@@ -31,6 +31,10 @@ class Gate:
                 spend(self.failures, address, policy.auth_failures_per_minute, headers)
             raise
         spend(self.calls, token.subject, policy.api_per_minute, headers)
+        return await self.recognise(token)
+
+    async def recognise(self, token: Token) -> Caller:
+        """The caller with a verified token; refuse a disabled account."""
         known = await self.directory.find(token.subject, token.claimed_ecosystem_id)
         if known is not None and known.disabled:
             raise AccountDisabled("This account is disabled. Contact support.")

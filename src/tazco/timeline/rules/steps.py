@@ -61,13 +61,17 @@ def score_step(step: ScoreStep) -> Step:
     )
 
 
-def bus_step(event: Happened) -> Step:
-    """How an event left for the bus, or waits to. Details: retries, error, next_retry_at."""
+def bus_step(event: Happened, told: list[Notification]) -> Step:
+    """How an event left for the bus, or waits to. Details: retries, error, next_retry_at.
+
+    The relay notes the instant when the bus has answered; the queue may have had the event by then.
+    """
+    queued = [row.queued_at for row in told if row.queued_at]
     waits = State.FAILED if event.dead else State.WAITING
     return Step(
         kind=StepKind.BUS,
         state=State.DONE if event.left_at else waits,
-        at=event.left_at,
+        at=min([event.left_at, *queued]) if event.left_at else None,
         level=IN_EVENT,
         details=given(retries=event.retries or None, error=event.last_error, next_retry_at=event.next_retry_at),
     )

@@ -68,7 +68,8 @@ def _story(draft: Draft, found: Found, asked: Mapping[int, Question]) -> Story:
     began_at = draft.began_at
     teller = _Teller(found, asked)
     steps = tuple(
-        step if step.at is None else replace(step, after_ms=(step.at - began_at) // MILLISECOND) for step in teller.steps(draft)
+        step if step.at is None else replace(step, after_ms=max(0, (step.at - began_at) // MILLISECOND))
+        for step in teller.steps(draft)
     )
     states = {step.state for step in steps}
     unheard = not draft.events and any(deed.action in TOLD_OF for deed in draft.deeds)
@@ -184,8 +185,8 @@ class _Teller:
         yield Step(
             kind=StepKind.EVENT, at=event.at, level=IN_COMMIT, title=title, details=event.facts, aggregates=(event.aggregate,)
         )
-        yield bus_step(event)
         told = sorted((each for each in draft.told if each.cause == event.event_id), key=lambda each: each.row.recipient_name)
+        yield bus_step(event, [each.row for each in told])
         yield from reaction_steps(event, [each.row for each in told])
         for each in told:
             yield from self._notification(each, IN_EVENT)
@@ -195,7 +196,7 @@ class _Teller:
         row = told.row
         yield sending_step(row, level)
         if row.delivery_status in (DeliveryStatus.DELIVERED, DeliveryStatus.READ):
-            yield Step(kind=StepKind.DELIVERED, at=row.delivered_at, level=level + 1)
+            yield Step(kind=StepKind.DELIVERED, at=row.delivered_at or row.read_at, level=level + 1)
         if row.delivery_status is DeliveryStatus.READ:
             yield Step(kind=StepKind.READ, at=row.read_at, level=level + 1)
         answers = (heard for heard in self.found.heard if self.asked[id(heard)][0] is row)

@@ -8,7 +8,7 @@ from tazco.approvals.model import instruction_kept
 from tazco.approvals.store import outcome_kept
 from tazco.audit.store import AUDIT_LOGS, entries_of
 from tazco.card_requests.store import CARD_REQUESTS, named_by_id, request
-from tazco.cards.store import CARDS, card
+from tazco.cards.store import CARDS, card, named_by_card_id
 from tazco.notifications.model import InboundMessage
 from tazco.notifications.store import inbound, inbound_id
 from tazco.platform.outbox import DEAD_LETTERS, OUTBOX, PENDING_EVENTS, PENDING_PREFIX, SHARDS
@@ -33,7 +33,7 @@ PENDING_MAX: Final = 25
 
 
 async def about(services: Services, subject: Subject, now: datetime) -> Timeline | None:
-    """The timeline of a person, a card (with its owner's id), a card request or a correlation id; None for what does not exist.
+    """The timeline of a person, a card, a card request or a correlation id; None for what does not exist.
 
     Of a correlation id there is always one, perhaps without a story: only where events are traced does that mean anything.
     """
@@ -71,7 +71,8 @@ async def _scope(gathering: Gathering, subject: Subject) -> Scope | None:
         case SubjectKind.PERSON:
             return await _person(gathering, subject.id)
         case SubjectKind.CARD:
-            return await _card(gathering, subject.ecosystem_id, subject.id) if subject.ecosystem_id else None
+            holder = subject.ecosystem_id or await _holder_of(gathering, subject.id)
+            return await _card(gathering, holder, subject.id) if holder else None
         case SubjectKind.REQUEST:
             owner = subject.ecosystem_id or await _owner_of(gathering, subject.id)
             return await _request(gathering, owner, subject.id) if owner else None
@@ -101,6 +102,11 @@ async def _card(gathering: Gathering, ecosystem_id: str, card_id: str) -> Scope 
         return None
     asked = await gathering.database.read(request(ecosystem_id, found.request_id)) if found.request_id else ()
     return Scope(users=_present([someone]), cards=(found,), requests=_present(asked))
+
+
+async def _holder_of(gathering: Gathering, card_id: str) -> str | None:
+    (entries,) = await gathering.database.read(named_by_card_id(card_id))
+    return entries[0]["ecosystemId"] if entries else None
 
 
 async def _owner_of(gathering: Gathering, request_id: str) -> str | None:

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import structlog
 
+from tazco.approvals.model import instruction_kept
+from tazco.approvals.store import outcome_kept
 from tazco.audit.model import AuditEntry
 from tazco.audit.store import entries_about
 from tazco.card_requests.model import CardRequest
@@ -177,7 +179,16 @@ class Gathering:
             named |= {entry["messageId"] for entry in entries}
             self.cut = self.cut or len(entries) >= MESSAGES_MAX
         rows = await self.database.rows(INBOUND_MESSAGES, [(each,) for each in named])
-        self.messages |= {row.message_id: row for row in rows if row.command is not None}
+        self.messages |= {row.message_id: row for row in rows if self._concerns(row, requests)}
+
+    def _concerns(self, row: InboundMessage, requests: Sequence[CardRequest]) -> bool:
+        """Whether a message is about one of these requests: an approver answers about other people's meanwhile."""
+        if row.command is None:
+            return False
+        instruction, ids = instruction_kept(row.command), {each.request_id for each in requests}
+        codes = {self.trackers[each].code for each in ids if each in self.trackers}
+        outcome = outcome_kept(row.outcome) if row.outcome else None
+        return instruction.code in codes or instruction.about in ids or (outcome is not None and outcome.request_id in ids)
 
     def _messages_about(self, asked: CardRequest) -> list[EntriesOf]:
         rows = [
