@@ -164,3 +164,7 @@ const keys = {
 document.addEventListener("keydown", (event) => keys.pressed(event));
 document.addEventListener("DOMContentLoaded", () => live.start());
 asked("#refusal")?.focus();
+
+// On a narrow screen the menu is one line: show where we are.
+const here = asked(".side [aria-current]");
+if (here) here.closest(".side").scrollLeft = here.offsetLeft - innerWidth / 3;
