@@ -58,7 +58,7 @@ CHARTS: Final = (
         lines=(
             Line("approved by score", "good", lambda hour: hour.approved_auto),
             Line("approved by people", "ink", lambda hour: hour.approved_admin),
-            Line("rejected", "bad", lambda hour: hour.rejected),
+            Line("turned down", "bad", lambda hour: hour.rejected),
             Line("not answered in time", "wait", lambda hour: hour.expired),
         ),
         beside=(Line("asked", "", lambda hour: hour.requested),),
