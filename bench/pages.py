@@ -30,6 +30,7 @@ from tazco.slices import SUBSCRIPTIONS, TABLES
 SMALL = Size(people=100, transactions=1_000)
 LOADS = 12
 MILLISECONDS_MAX = 200
+LEADING_ELSEWHERE = (".csv", "/approve", "/reject")
 NOT_DRAWN = ("/console/live", "/console/sign-in", "/console/phone", "/console/find")
 
 
@@ -69,7 +70,7 @@ def addresses(crowd: Crowd) -> list[str]:
     for pages in CONSOLE:
         for route in pages.routes:
             path = route.path.replace(":opaque", "")
-            if "GET" in (route.methods or ()) and not path.startswith(NOT_DRAWN) and not path.endswith(".csv"):
+            if "GET" in (route.methods or ()) and not path.startswith(NOT_DRAWN) and not path.endswith(LEADING_ELSEWHERE):
                 found.append(path.format_map(_Given(values)))
     wanted = {"person": crowd.id(0), "card": f"{crowd.card_id(0)}&owner={crowd.id(0)}", "request": crowd.request_id(1)}
     found += [f"/console/timeline?kind={kind}&id={value}" for kind, value in wanted.items()]
