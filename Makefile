@@ -35,9 +35,10 @@ browser: setup  ## a Chromium for the console's tests: the one that is there, el
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && exit 0; done; \
 	  test -n "$$($(RUN)python -m tests.console.browsing)" && exit 0; \
 	  echo "→ installing a browser for the console's tests"; \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    { apt-get install -y -qq --no-install-recommends chromium || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }; } >/dev/null; \
-	  else $(RUN)playwright install chromium; fi \
+	  if [ "$$(id -u)" = 0 ]; then as=""; else as="sudo -n"; fi; \
+	  { command -v apt-get && { $$as apt-get install -y -qq --no-install-recommends chromium \
+	    || { $$as apt-get update -qq && $$as apt-get install -y -qq --no-install-recommends chromium; }; }; } >/dev/null 2>&1 \
+	  || $(RUN)playwright install chromium \
 	  || { echo "✗ No browser could be installed. Install Chromium with your package manager (Debian and Ubuntu: sudo apt install chromium), then run make again."; exit 1; }
 
 setup: .venv/.complete  ## install everything into .tools and .venv
