@@ -179,11 +179,13 @@ async def test_live_pages_do_not_use_up_the_limits_of_the_api(stage: Stage) -> N
         await with_policy(world, rateLimit__apiPerMinute="3", rateLimit__authFailuresPerMinute="1")
         try:
             statuses = {(await world.http.get("/console/requests")).status_code for _ in range(10)}
-            world.clock.pass_time(minutes=70)
-            statuses.add((await world.http.get("/console/requests", headers={"tazco-by-itself": "1"})).status_code)
+            for _ in range(3):  # beyond the hour of the ID token, never idle: its end is no failure of anybody's
+                world.clock.pass_time(minutes=25)
+                statuses.add((await world.http.get("/console/requests", headers={"tazco-by-itself": "1"})).status_code)
+                statuses.add((await world.http.get("/console/requests")).status_code)
         finally:
             await with_policy(world, rateLimit__apiPerMinute="0", rateLimit__authFailuresPerMinute="0")
-        assert statuses <= {200, 401}
+        assert statuses == {200}
 
 
 async def test_a_session_follows_a_dozen_pages_and_gives_every_place_back(office: Office) -> None:
@@ -209,7 +211,7 @@ async def test_a_stream_ends_with_what_it_shows_and_refuses_what_the_page_refuse
         async with http.stream("GET", f"/console/live/requests/{request_id}") as stream:
             await office.world.services.database.delete_all(CARD_REQUESTS, [(person.ecosystem_id, request_id)])
             lines = [line async for line in stream.aiter_lines()]
-        assert lines[-3:-1] == ["event: changed", "data: gone"] or "data: gone" in lines
+        assert "data: gone" in lines
 
 
 async def test_a_stream_ends_with_its_session(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,9 @@ import re
 import httpx
 from playwright.async_api import expect
 
+from tazco.platform.outbox import DEAD_LETTERS, OUTBOX
 from tests.console.office import Office, signed_in
-from tests.contract.seeds import ago, seed_request
+from tests.contract.seeds import ago, amend, seed_request
 from tests.stage import Stage
 from tests.world import open_world
 
@@ -51,12 +52,19 @@ async def test_what_happens_is_counted_and_drawn(office: Office) -> None:
         await expect(purchases.locator("canvas")).to_be_visible()
 
 
-async def test_trouble_is_named(office: Office) -> None:
+async def test_a_dead_letter_is_counted_where_everybody_looks(office: Office) -> None:
     async with httpx.AsyncClient(base_url=office.url) as http:
         await signed_in(office.world, http)
+        assert (
+            '<span class="figure">0</span> <a class="what" href="/console/events?status=dead_letter">'
+            in (await http.get("/console/")).text
+        )
+        await office.world.person()
+        row = (await office.world.rows(OUTBOX))[0]
+        await amend(office.world, OUTBOX, OUTBOX.key_of(row), pendingShard=DEAD_LETTERS, createdAt=ago(office.world, hours=1))
         page = (await http.get("/console/")).text
-        assert "in order" in page
-        assert "dead letters" in page
+        assert '<li class="bad"><span class="figure">1</span>' in page
+        assert ">dead letter<" in page
 
 
 async def test_a_bus_that_does_not_answer_is_said_with_what_follows_from_it(stage: Stage) -> None:

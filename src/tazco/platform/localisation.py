@@ -12,7 +12,7 @@ NO_BREAK_SPACE: Final = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Format:
+class Format:
     """How one language writes numbers and dates."""
 
     thousands: str
@@ -21,8 +21,8 @@ class _Format:
     instant: str
 
 
-ENGLISH: Final = _Format(",", ".", "%Y-%m-%d", "%Y-%m-%d %H:%M")
-BRAZILIAN: Final = _Format(".", ",", "%d/%m/%Y", "%d/%m/%Y, %H:%M")
+ENGLISH: Final = Format(",", ".", "%Y-%m-%d", "%Y-%m-%d %H:%M")
+BRAZILIAN: Final = Format(".", ",", "%d/%m/%Y", "%d/%m/%Y, %H:%M")
 FORMATS: Final = {"en": ENGLISH, "pt-BR": BRAZILIAN}
 SIGNS: Final = {"USD": ("$", ENGLISH), "BRL": ("R$" + NO_BREAK_SPACE, BRAZILIAN)}
 """Currencies that are written in their country's way in any language; every other one begins with its code."""
@@ -34,6 +34,11 @@ def money_text(amount: Money, currency: str, locale: str) -> str:
     `currency` is an ISO 4217 code with two decimals, `locale` `en` or `pt-BR`; raise `KeyError` for another locale.
     """
     sign, form = SIGNS.get(currency, (f"{currency} ", FORMATS[locale]))
+    return signed_text(amount, sign, form)
+
+
+def signed_text(amount: Money, sign: str, form: Format) -> str:
+    """Minor units behind a currency's sign, in the digits of a language."""
     units, cents = divmod(abs(amount), MINOR_UNITS_PER_UNIT)
     grouped = f"{units:,}".replace(",", form.thousands)
     return f"{'-' if amount < 0 else ''}{sign}{grouped}{form.decimals}{cents:02d}"

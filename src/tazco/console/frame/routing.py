@@ -24,6 +24,7 @@ from tazco.platform.http.edge import exchange_of
 from tazco.platform.http.errors import RouteNotFound, Unexpected, as_refusal, retry_after, status_of
 from tazco.platform.http.gate import require_admin
 from tazco.platform.http.routing import with_opaque_ids
+from tazco.platform.identity import InvalidToken, TokenExpired
 from tazco.platform.user_pool import SignedOut
 
 log = structlog.get_logger()
@@ -163,7 +164,7 @@ def guarded(handler: Handler) -> Handler:
             return _to_sign_in(visit, ended=bool(token))
         try:
             visit.session, visit.known_caller = await _admit(visit, sessions, session)
-        except (SignedOut, AccountDisabled, Forbidden):
+        except (SignedOut, InvalidToken, TokenExpired, AccountDisabled, Forbidden):
             await sessions.end(session)
             return _to_sign_in(visit, ended=True)
         visit.form_token = session.form_token

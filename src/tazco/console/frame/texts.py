@@ -11,8 +11,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from tazco.kernel.clock import to_text
-from tazco.kernel.money import MINOR_UNITS_PER_UNIT, Money
-from tazco.platform.localisation import FORMATS, money_text
+from tazco.kernel.money import Money
+from tazco.platform.localisation import FORMATS, money_text, signed_text
 from tazco.platform.policy import LOCALES
 
 CATALOGUES: Final = Path(__file__).parents[1] / "locale"
@@ -91,9 +91,7 @@ class Texts:
         sign = SIGNS.get((self.locale, self.currency))
         if sign is None:
             return money_text(amount, self.currency, self.locale)
-        form = FORMATS[self.locale]
-        units, cents = divmod(abs(amount), MINOR_UNITS_PER_UNIT)
-        return f"{'-' if amount < 0 else ''}{sign}{self.number(units)}{form.decimals}{cents:02d}"
+        return signed_text(amount, sign, FORMATS[self.locale])
 
     def instant(self, instant: datetime, *, seconds: bool = False) -> str:
         """An instant in the policy's time zone, to the minute or to the millisecond."""

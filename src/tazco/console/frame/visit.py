@@ -8,7 +8,6 @@ from http import HTTPStatus
 from http.cookies import SimpleCookie
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
-from zoneinfo import ZoneInfo
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -127,10 +126,8 @@ class Visit:
 
     def page(self, template: str, *, http_status: int = 200, **context: Any) -> Response:
         """A page."""
-        again = (
-            http_status == HTTPStatus.SERVICE_UNAVAILABLE and self.key()
-        )  # what became of it is not known: the same key finds out
-        keys = {"new_key": lambda: again or str(self.services.new_id())}
+        unknown = http_status == HTTPStatus.SERVICE_UNAVAILABLE  # what became of the form: the same key finds out
+        keys = {"new_key": lambda: (unknown and self.key()) or str(self.services.new_id())}
         return HTMLResponse(
             drawn(template, **self._frame(), **keys, **context), http_status, {"Content-Security-Policy": self._policy()}
         )
@@ -185,20 +182,14 @@ class Visit:
         )
 
 
-def cookie(name: str, value: str, *, secure: bool, seconds: int | None = None, for_scripts: bool = False) -> str:
+def cookie(name: str, value: str, *, secure: bool, seconds: int | None = None) -> str:
     """A cookie that only our own pages send back; it ends with the browser unless it has so many `seconds` (0 deletes it)."""
     made: SimpleCookie = SimpleCookie({name: value})
     made[name]["path"] = "/"
     made[name]["samesite"] = "Strict"
-    if not for_scripts:
-        made[name]["httponly"] = True
+    made[name]["httponly"] = True
     if secure:
         made[name]["secure"] = True
     if seconds is not None:
         made[name]["max-age"] = str(seconds)
     return made[name].OutputString()
-
-
-def zone_name(zone: str, instant: datetime) -> str:
-    """What a time zone is called at an instant, for the foot of a page."""
-    return instant.astimezone(ZoneInfo(zone)).tzname() or zone

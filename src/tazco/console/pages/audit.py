@@ -7,9 +7,11 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from tazco.audit.model import AuditEntry
-from tazco.audit.store import entry, page_about, page_by, place_of
+from tazco.audit.store import entry, page_about, page_by
+from tazco.audit.store import place_of as place_in_audit
 from tazco.console.frame.actors import WHATSAPP, actor_told
 from tazco.console.frame.api_calls import path_of
+from tazco.console.frame.places import place_of
 from tazco.console.frame.routing import Pages
 from tazco.console.frame.visit import PAGE_ROWS, Visit
 from tazco.kernel.errors import Invalid, NotFound
@@ -125,7 +127,7 @@ async def show_deed(visit: Visit) -> Response:
         reason=scrubbed(found.reason),
         types=TARGET_TYPES,
         operator=not found.admin_email.startswith(WHATSAPP),
-        target=_page_of(found),
+        target=place_of(found.target_type, found.target_id, found.target_ecosystem_id),
         person=_person(found),
     )
 
@@ -152,22 +154,7 @@ def _told(value: Any) -> str:
 
 
 def _place(deed: AuditEntry) -> str:
-    return path_of("console", "audit", deed.target_type, deed.target_id, place_of(deed))
-
-
-def _page_of(deed: AuditEntry) -> str | None:
-    """The page of what it was done to."""
-    match deed.target_type:
-        case "user":
-            return path_of("console", "people", deed.target_id)
-        case "card-request":
-            return path_of("console", "requests", deed.target_id)
-        case "card":
-            return path_of("console", "cards", deed.target_ecosystem_id, deed.target_id)
-        case "policy":
-            return path_of("console", "policy")
-        case _:
-            return None
+    return path_of("console", "audit", deed.target_type, deed.target_id, place_in_audit(deed))
 
 
 def _person(deed: AuditEntry) -> str | None:

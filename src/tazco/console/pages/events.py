@@ -7,6 +7,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from tazco.console.frame.api_calls import path_of
+from tazco.console.frame.places import place_of
 from tazco.console.frame.routing import Pages
 from tazco.console.frame.visit import PAGE_ROWS, Visit
 from tazco.delivery.model import EventStatus
@@ -88,15 +89,7 @@ def payload_told(row: OutboxRow) -> str:
 
 def _about(row: OutboxRow) -> str | None:
     """The page of what an event happened to."""
-    match row.aggregate_type:
-        case "user":
-            return path_of("console", "people", row.aggregate_id)
-        case "card":
-            return path_of("console", "cards", row.ecosystem_id, row.aggregate_id)
-        case "cardRequest":
-            return path_of("console", "requests", row.aggregate_id)
-        case _:
-            return None
+    return place_of(row.aggregate_type, row.aggregate_id, row.ecosystem_id)
 
 
 @pages.post("/events/{eventId}/redrive")

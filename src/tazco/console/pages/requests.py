@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from tazco.audit.model import AuditEntry
+from tazco.audit.model import Action, AuditEntry
 from tazco.audit.store import entries_about
 from tazco.card_requests.commands import limit_of
 from tazco.card_requests.model import CardRequest, RequestNotFound, RequestStatus
@@ -40,21 +40,24 @@ def _filters(visit: Visit) -> tuple[RequestStatus, str]:
     return status, sort
 
 
-async def _first_page(visit: Visit) -> Any:
+async def _listed(visit: Visit) -> tuple[list[CardRequest], tuple[str, ...] | None]:
     status, sort = _filters(visit)
-    page, _ = await queue_of(status, newest_first=sort == "newest").page(visit.database, None, PAGE_ROWS)
-    return [each.request_id for each in page]
+    queue = queue_of(status, newest_first=sort == "newest")
+    return await queue.page(visit.database, visit.position(("requests", status, sort)), PAGE_ROWS)
 
 
-@pages.get("/requests", watch=_first_page)
+async def _shown(visit: Visit) -> Any:
+    page, _ = await _listed(visit)
+    return [(each.request_id, requires_attention(each, visit.policy.attention_days, visit.now)) for each in page]
+
+
+@pages.get("/requests", watch=_shown)
 async def show_queue(visit: Visit) -> Response:
     """Requests in one status, oldest first unless asked otherwise."""
     status, sort = _filters(visit)
-    binding = ("requests", status, sort)
-    queue = queue_of(status, newest_first=sort == "newest")
-    page, position = await queue.page(visit.database, visit.position(binding), PAGE_ROWS)
+    page, position = await _listed(visit)
     rows = await request_rows(visit, page)
-    following = visit.pages_after(binding, position, status=status, sort=sort)
+    following = visit.pages_after(("requests", status, sort), position, status=status, sort=sort)
     return visit.page(
         "requests.html", rows=rows, status=status, statuses=list(RequestStatus), sort=sort, sorts=SORTS, following=following
     )
@@ -126,7 +129,7 @@ def _about_limit(refusal: Refused | None) -> bool:
 
 def _decision(deeds: tuple[AuditEntry, ...]) -> AuditEntry | None:
     """The deed that decided the request; none where the score alone did."""
-    return next((deed for deed in deeds if deed.action.value in ("card_request.approved", "card_request.rejected")), None)
+    return next((deed for deed in deeds if deed.action in (Action.REQUEST_APPROVED, Action.REQUEST_REJECTED)), None)
 
 
 def _bounds(visit: Visit, owner: User | None) -> tuple[Money, Money] | None:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from tazco.console.frame.api_calls import path_of
+from tazco.console.frame.places import place_of
 from tazco.console.frame.routing import Pages
 from tazco.console.frame.texts import Texts
 from tazco.console.frame.visit import Visit
@@ -76,7 +77,7 @@ async def show_timeline(visit: Visit) -> Response:
         since=_since(visit.texts),
         lasting=_lasting,
         anchor_of=anchor_of,
-        place_of=place_of,
+        place_of=_page_of,
         story_at=_story_at(found, {story.correlation_id for story in shown}),
         failed=State.FAILED,
         waiting=State.WAITING,
@@ -133,14 +134,6 @@ def _reader(texts: Texts) -> Callable[[str, Value], str]:
     return told
 
 
-def place_of(aggregate: Aggregate) -> str | None:
+def _page_of(aggregate: Aggregate) -> str | None:
     """The page of something that has a stream of events."""
-    match aggregate.type:
-        case "user":
-            return path_of("console", "people", aggregate.id)
-        case "card":
-            return path_of("console", "cards", aggregate.ecosystem_id, aggregate.id)
-        case "cardRequest":
-            return path_of("console", "requests", aggregate.id)
-        case _:
-            return None
+    return place_of(aggregate.type, aggregate.id, aggregate.ecosystem_id)

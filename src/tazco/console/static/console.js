@@ -25,7 +25,7 @@ const live = {
     const query = new URLSearchParams(this.sign.dataset.query);
     query.set("seen", this.sign.dataset.seen);
     this.source = new EventSource(`${this.sign.dataset.live}?${query}`);
-    this.source.addEventListener("open", () => this.say("on"));
+    this.source.addEventListener("open", () => ((this.tries = 0), this.say("on")));
     this.source.addEventListener("changed", (event) => this.renew(event.data));
     this.source.onerror = () => {
       this.say("off");
