@@ -14,7 +14,7 @@ dev: setup  ## the whole programme on this machine: emulated cloud, API, demo pe
 
 test: setup browser  ## every test (ARGS="-k payment" for some)
 	@echo "→ tests"
-	@$(RUN)pytest $(ARGS)
+	@$(RUN)pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: static test  ## the definition of done: format, lint, types, import order, tests
 
