@@ -7,7 +7,7 @@ RUN := .venv/bin/
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: dev test check static fix bench browser setup clean
+.PHONY: dev test check static fix bench costs browser setup clean
 
 dev: setup  ## the whole programme on this machine: emulated cloud, API, demo people (ARGS="--fresh" starts over)
 	@$(RUN)tazco dev $(ARGS)
@@ -30,6 +30,9 @@ fix: setup  ## format, mend what the linter can mend, renew the generated pages
 
 bench: setup  ## how fast events leave the house (ARGS="delay" for one measurement)
 	@$(RUN)python -m bench.events $(ARGS)
+
+costs: setup  ## measure what each command costs on AWS, and renew docs/costs.md
+	@$(RUN)python -m bench.costs
 
 browser: setup  ## a Chromium for the console's tests: the one that is there, else the system's package, else Playwright's own
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && exit 0; done; \

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.cost_page import costs
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
@@ -68,7 +69,7 @@ def tables() -> Iterator[str]:
         yield f"| `{subscription.queue}` | {', '.join(f'`{kind}`' for kind in subscription.event_types)} |"
 
 
-PAGES = {"configuration.md": configuration, "tables.md": tables}
+PAGES = {"configuration.md": configuration, "costs.md": costs, "tables.md": tables}
 
 
 def text_of(name: str) -> str:
@@ -76,6 +77,11 @@ def text_of(name: str) -> str:
     return "\n".join(PAGES[name]()) + "\n"
 
 
-if __name__ == "__main__":
+def write_pages() -> None:
+    """Renew every page."""
     for page in PAGES:
         (DOCS / page).write_text(text_of(page))
+
+
+if __name__ == "__main__":
+    write_pages()

@@ -7,14 +7,16 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pytest
+from bench.cost_page import FIGURES
 
 from tazco.local.embedded import EmbeddedCloud
 from tazco.platform.aws import Call, over_the_wire
 from tazco.platform.logs import configure_logs
+from tazco.platform.outbox import OUTBOX
 from tazco.platform.wire import Pool, Reply
 from tazco.slices import SUBSCRIPTIONS, TABLES
 from tests.contract.seeds import ago, seed_card, with_policy
@@ -23,17 +25,24 @@ from tests.world import Person, World, open_world
 from tests.world import Reply as Answer
 
 COMMIT = "TransactWriteItems"
+READING = {"BatchGetItem", "GetItem", "Query", "Scan"}
 CACHE_SECONDS = 11
 
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """One call to DynamoDB: when it began and ended, and the units it consumed."""
+    """One call to DynamoDB: when it began and ended, the units it consumed, the types of the events that it put into the outbox."""
 
     operation: str
     began: float
     ended: float
     units: float
+    events: tuple[str, ...] = ()
+
+    @property
+    def reads(self) -> bool:
+        """It changes nothing."""
+        return self.operation in READING
 
 
 @dataclass(slots=True)
@@ -48,8 +57,15 @@ class Meter:
         began = loop.time()
         reply = await over_the_wire(call, pool, request, timeout_seconds)
         if call.service == "dynamodb":
-            self.trips.append(Trip(call.operation, began, loop.time(), _units(call, json.loads(reply.body))))
+            self.trips.append(Trip(call.operation, began, loop.time(), _units(call, json.loads(reply.body)), _events(call)))
         return reply
+
+
+def _events(call: Call) -> tuple[str, ...]:
+    if call.operation != COMMIT:
+        return ()
+    puts = (action["Put"] for action in json.loads(call.body)["TransactItems"] if "Put" in action)
+    return tuple(put["Item"]["eventType"]["S"] for put in puts if put["TableName"].endswith(f"-{OUTBOX.name}"))
 
 
 def _units(call: Call, reply: dict[str, Any]) -> float:
@@ -77,6 +93,7 @@ class Cost:
     cold: int
     read_units: float
     commit_units: float
+    events: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -100,9 +117,10 @@ class Bench:
             assert reply.status == status, (name, reply)
             runs.append(list(self.meter.trips))
         first, usual = runs
-        reads = sum(trip.units for trip in usual if trip.operation != COMMIT)
-        commits = sum(trip.units for trip in usual if trip.operation == COMMIT)
-        return Cost(name, in_sequence(usual), in_sequence(first), reads, commits)
+        reads = sum(trip.units for trip in usual if trip.reads)
+        writes = sum(trip.units for trip in usual if not trip.reads)
+        events = tuple(event for trip in usual for event in trip.events)
+        return Cost(name, in_sequence(usual), in_sequence(first), reads, writes, events)
 
     async def waiting(self) -> str:
         """A pending request."""
@@ -311,6 +329,11 @@ async def test_a_decision_has_to_find_the_owner_first(costs: dict[str, Cost], na
 async def test_a_caller_who_was_away_costs_one_look_more(costs: dict[str, Cost]) -> None:
     more = {name: cost.cold - cost.trips for name, cost in costs.items()}
     assert max(more.values()) <= 1, more
+
+
+async def test_the_page_about_costs_counts_with_what_is_measured(costs: dict[str, Cost]) -> None:
+    told = json.loads(FIGURES.read_text())["commands"]
+    assert told == json.loads(json.dumps({name: asdict(cost) for name, cost in costs.items()})), "run `make costs`"
 
 
 async def _print() -> None:
