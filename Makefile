@@ -1,13 +1,14 @@
 # Everything here works on a machine that has Python 3.11 or newer, git and make; what else is needed comes from PyPI into the checkout.
 
 UV_VERSION := 0.13.9
+ZIZMOR_VERSION := 1.32.0
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 UV := .tools/bin/uv
 RUN := .venv/bin/
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: dev test check static fix bench costs browser setup clean
+.PHONY: dev test check static fix bench costs audit sbom browser setup clean
 
 dev: setup  ## the whole programme on this machine: emulated cloud, API, demo people (ARGS="--fresh" starts over)
 	@$(RUN)tazco dev $(ARGS)
@@ -33,6 +34,15 @@ bench: setup  ## how fast events leave the house (ARGS="delay" for one measureme
 
 costs: setup  ## measure what each command costs on AWS, and renew docs/costs.md
 	@$(RUN)python -m bench.costs
+
+audit: $(UV)  ## known weaknesses of the locked dependencies, and of the workflow files
+	@echo "→ workflows"; $(UV) tool run --quiet zizmor==$(ZIZMOR_VERSION) --quiet --offline --persona pedantic .github/workflows
+	@echo "→ dependencies"; $(UV) audit --frozen --quiet \
+	  || { echo "✗ A dependency has a known weakness, or the database of them (api.osv.dev) could not be asked."; exit 1; }
+
+sbom: $(UV)  ## the bill of materials, as CycloneDX, into dist/
+	@mkdir -p dist; $(UV) export --frozen --quiet --no-dev --extra local --format cyclonedx1.5 --output-file dist/tazco.cdx.json
+	@echo "written: dist/tazco.cdx.json"
 
 browser: setup  ## a Chromium for the console's tests: the one that is there, else the system's package, else Playwright's own
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && exit 0; done; \
