@@ -2,9 +2,15 @@
 
 import pytest
 
-from tests.architecture.pages import DOCS, PAGES, text_of
+from tazco.deployment.stacks import Stack
+from tests.architecture.pages import DOCS, PAGES, TEMPLATES, template_of, text_of
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_generated_page_has_not_drifted(name: str) -> None:
     assert (DOCS / name).read_text() == text_of(name), "run `make fix`"
+
+
+@pytest.mark.parametrize("stack", Stack)
+def test_a_template_has_not_drifted(stack: Stack) -> None:
+    assert (TEMPLATES / f"{stack}.json").read_text() == template_of(stack), "run `make fix`"

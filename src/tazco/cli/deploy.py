@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 
 from tazco.cli.options import adopted
 from tazco.local.endpoints import must_listen
-from tazco.local.terminal import EXIT_AMISS, confirmed, err, fail, failures_explained, out, print_table
+from tazco.local.terminal import EXIT_AMISS, confirmed, err, fail, failures_explained, out
 
 if TYPE_CHECKING:
     from tazco.deployment.changes import Change
@@ -22,7 +22,9 @@ deploy = typer.Typer(help="Deploy to an AWS account by CloudFormation.", no_args
 COLOURS: Final = {"Add": "green", "Import": "green", "Modify": "yellow", "Remove": "red", "Dynamic": "red"}
 
 Stack = Annotated[str, typer.Argument(metavar="resources|alarms|service", help="Which of the three stacks.")]
-StackName = Annotated[str | None, typer.Option("--stack", help="Its name in the account; else from the table prefix: tazco-resources.")]
+StackName = Annotated[
+    str | None, typer.Option("--stack", help="Its name in the account; else from the table prefix: tazco-resources.")
+]
 Parameters = Annotated[list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter of the stack.")]
 ImportExisting = Annotated[
     bool, typer.Option("--import-existing", help="Take resources of the same name that are already there into the stack.")
@@ -77,11 +79,11 @@ def apply(
     import_existing: ImportExisting = False,  # noqa: FBT002 - typer
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002 - typer
     replace_ledgers: Annotated[bool, typer.Option("--replace-ledgers", help="Even if a ledger, the people or the key go.")] = False,  # noqa: FBT002 - typer
-    overwrite_policy: Annotated[bool, typer.Option("--overwrite-policy", help="Even if values that operators set are lost.")] = False,  # noqa: FBT002 - typer
+    overwrite_policy: Annotated[
+        bool, typer.Option("--overwrite-policy", help="Even if values that operators set are lost.")
+    ] = False,
 ) -> None:
     """Deploy a stack: show what changes, ask, do it, and tell what happens."""
-    from tazco.deployment.deploying import NotDeployed
-
     with _failures_told():
         deployment = _Deployment.of(stack, name, parameters)
         plan = deployment.planned(import_existing=import_existing)
@@ -89,12 +91,10 @@ def apply(
             return
         try:
             print_plan(plan.changes)
-            lost = deployment.dangers(plan)
-            if lost and not replace_ledgers:
-                raise NotDeployed("\n".join([*lost, "Nothing was done. --replace-ledgers goes ahead all the same."]))
-            edited = deployment.edited(plan)
-            if edited and not overwrite_policy:
-                raise NotDeployed("\n".join([*edited, "Nothing was done. --overwrite-policy puts the new defaults there."]))
+            if not replace_ledgers:
+                _refuse(deployment.dangers(plan), "--replace-ledgers goes ahead all the same.")
+            if not overwrite_policy:
+                _refuse(deployment.edited(plan), "--overwrite-policy puts the new defaults there.")
             confirmed(f"Deploy {plan.stack}?", yes=yes)
         except BaseException:
             deployment.deployer.discard(plan)
@@ -119,7 +119,7 @@ class _Deployment:
         must_listen(cloud, "cloudformation")
         template = known.template(_declarations())
         values = {**known.parameters(names, template["Parameters"]), **dict(_pairs(given or ()))}
-        return cls(Deployer.of(cloud), name or known.name(names), template, values)
+        return cls(Deployer.of(cloud), name or known.name_under(names), template, values)
 
     def planned(self, *, import_existing: bool) -> "Plan | None":
         with err.status(f"asking CloudFormation what would change in {escape(self.stack)}"):
@@ -160,8 +160,8 @@ class _Deployment:
 
             self.deployer.carry_out(plan, tell)
         outputs = self.deployer.outputs(plan.stack)
-        if outputs:
-            print_table(("output", "value"), sorted(outputs.items()))
+        for output, value in sorted(outputs.items()):
+            out.print(f"{output}={value}", soft_wrap=True)
         err.print(f"[green]✓[/] {escape(plan.stack)} is deployed", soft_wrap=True)
 
 
@@ -171,7 +171,9 @@ def print_plan(changes: "Iterable[Change]") -> None:
     for change in changes:
         colour = "red" if change.destroys else COLOURS.get(change.action, "")
         kind = change.kind.removeprefix("AWS::")
-        grid.add_row(f"[{colour}]{change.action}[/]", f"{escape(change.resource)} [dim]{kind}[/]", change.replacement, escape(change.what))
+        grid.add_row(
+            f"[{colour}]{change.action}[/]", f"{escape(change.resource)} [dim]{kind}[/]", change.replacement, escape(change.what)
+        )
     out.print(grid)
 
 
@@ -182,6 +184,13 @@ def print_happening(happening: "Happening") -> None:
     reason = f" [dim]{escape(happening.reason)}[/]" if happening.reason else ""
     at = f"[dim]{happening.at:%H:%M:%S}[/]"
     err.print(f"{at} {mark} {happening.status:<18} {escape(happening.resource)}{reason}", soft_wrap=True)
+
+
+def _refuse(reasons: list[str], way_out: str) -> None:
+    from tazco.deployment.deploying import NotDeployed
+
+    if reasons:
+        raise NotDeployed("\n".join([*reasons, f"Nothing was done. {way_out}"]))
 
 
 @contextmanager

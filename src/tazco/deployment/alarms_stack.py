@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tazco.deployment.events import dead_letter_queue_names
 from tazco.deployment.logs import log_group_name
+from tazco.deployment.messages import dead_letter_queue_names
 from tazco.deployment.naming import name_parameters
 from tazco.deployment.rights import Kind
 from tazco.deployment.template import Declarations, Json, logical, ref, sub, text_parameter, when
@@ -72,7 +72,7 @@ def _about_queues(declarations: Declarations) -> Iterator[tuple[str, Json]]:
         yield name, alarm("AWS/SQS", "ApproximateNumberOfMessagesVisible", queue, statistic="Maximum")
     for each in declarations.subscriptions:
         queue = {"QueueName": sub("${TablePrefix}" + each.queue)}
-        age = {"above": WAITING_SECONDS_MAX, "statistic": "Maximum", "minutes": 5}
+        age: Json = {"above": WAITING_SECONDS_MAX, "statistic": "Maximum", "minutes": 5}
         yield f"{each.queue} age", alarm("AWS/SQS", "ApproximateAgeOfOldestMessage", queue, **age)
         rule = {"EventBusName": ref("EventBus"), "RuleName": sub("${TablePrefix}" + each.queue)}
         yield f"{each.queue} lost", alarm("AWS/Events", "InvocationsFailedToBeSentToDlq", rule)
@@ -81,7 +81,7 @@ def _about_queues(declarations: Declarations) -> Iterator[tuple[str, Json]]:
 def _about_the_outbox() -> Iterator[tuple[str, Json]]:
     """Nobody measures where no worker runs, so silence is an alarm too."""
     ours = sub(NAMESPACE)
-    silence = {"statistic": "Maximum", "minutes": 5, "missing": "breaching"}
+    silence: Json = {"statistic": "Maximum", "minutes": 5, "missing": "breaching"}
     yield "OutboxAge", alarm(ours, "OutboxAgeSeconds", {}, above=WAITING_SECONDS_MAX, **silence)
     yield "OutboxDeadLetters", alarm(ours, "OutboxDeadLetters", {}, statistic="Maximum")
     yield "NotificationAlarms", alarm(ours, "NotificationAlarms", {})
@@ -132,7 +132,7 @@ def _throttled(table: Table[Any]) -> Json:
 
 def _failing(table: Table[Any]) -> Json:
     """Calls that failed inside DynamoDB."""
-    name = {"Name": "TableName", "Value": sub("${TablePrefix}" + table.name)}
+    name: Json = {"Name": "TableName", "Value": sub("${TablePrefix}" + table.name)}
     return _summed([("SystemErrors", [name, {"Name": "Operation", "Value": call}]) for call in CALLS], minutes=5)
 
 

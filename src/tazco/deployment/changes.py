@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tazco.deployment.template import Declarations, Json
 from tazco.deployment.data import table_id
+from tazco.deployment.template import Declarations, Json
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import ResourceChangeTypeDef

@@ -22,7 +22,7 @@ def tables(declarations: Declarations) -> Json:
 
 
 def _table(table: Table[Any]) -> Json:
-    properties = {
+    properties: Json = {
         "TableName": sub("${TablePrefix}" + table.name),
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": attribute_definitions(table),

@@ -163,7 +163,7 @@ class Deployer:
     def outputs(self, stack: str) -> dict[str, str]:
         """What the stack says of itself."""
         found = self._stack(stack)
-        outputs = (found or {}).get("Outputs", [])
+        outputs = found.get("Outputs", []) if found is not None else []
         return {each["OutputKey"]: each["OutputValue"] for each in outputs if "OutputKey" in each and "OutputValue" in each}
 
     def edited(self, written: Mapping[str, str], before: Mapping[str, str]) -> list[str]:

@@ -3,9 +3,9 @@
 from typing import Final
 
 from tazco.deployment.data import key, tables
-from tazco.deployment.events import messages
 from tazco.deployment.identity import identity
 from tazco.deployment.logs import log_group_id, logs
+from tazco.deployment.messages import messages
 from tazco.deployment.naming import FIELDS, name_parameters
 from tazco.deployment.rights import Kind
 from tazco.deployment.roles import RELAYS, role_id, roles
@@ -43,7 +43,9 @@ def _parameters() -> Json:
     found["UserPoolName"] = text_parameter(pool_name(Names()), pool, AllowedPattern=r"^[\w.-]{1,128}$")
     relays = "Whether `tazco serve` relays too: events then leave in milliseconds, and the API may put events on the bus."
     found["ApiRelaysToo"] = text_parameter("false", relays, AllowedValues=["true", "false"])
-    found["LogRetentionDays"] = number_parameter(LOG_DAYS, 1, 3653, "How long logs are kept; one of the numbers that CloudWatch takes.")
+    found["LogRetentionDays"] = number_parameter(
+        LOG_DAYS, 1, 3653, "How long logs are kept; one of the numbers that CloudWatch takes."
+    )
     return found
 
 

@@ -56,15 +56,15 @@ TABLES: Final[Mapping[Kind, Mapping[str, Rights]]] = {
     },
     Kind.WORKER: {
         "users": Rights((GET, UPDATE)),
-        "cards": Rights((PUT,)),
+        "cards": Rights((PUT, QUERY)),
         "card-requests": Rights((GET, UPDATE)),
         "idempotency": Rights((GET, PUT, UPDATE)),
         "outbox": Rights((PUT,), ("PendingEvents",)),
         "outbox-sequences": Rights((GET,)),
         "audit-logs": Rights((PUT,)),
         "whatsapp-notifications": Rights((GET, PUT, UPDATE), ("PendingNotifications",)),
-        "whatsapp-inbound": Rights((GET, UPDATE), ("UnfinishedMessages",)),
-        "pending-approvals": Rights((GET, UPDATE), ("ExpiredApprovals",)),
+        "whatsapp-inbound": Rights((GET, UPDATE), ("BySenderPhone", "UnfinishedMessages")),
+        "pending-approvals": Rights((GET, UPDATE), ("ExpiredApprovals", "TrackersByCode")),
     },
 }
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tazco.deployment import rights
 from tazco.deployment.data import KEY, KEY_USE, table_id
-from tazco.deployment.events import BUS, dead_letter_queue_names, queue_id
+from tazco.deployment.messages import BUS, dead_letter_queue_names, queue_id
 from tazco.deployment.rights import Kind
 from tazco.deployment.template import Declarations, Json, att, logical, sub, when
 

@@ -124,7 +124,7 @@ def _secrets() -> list[Json]:
 def _service(kind: Kind) -> Json:
     group = "ApiGroup" if kind is Kind.API else "WorkerGroup"
     placed = {"Subnets": ref("TaskSubnets"), "SecurityGroups": [att(group, "GroupId")], "AssignPublicIp": "DISABLED"}
-    properties = {
+    properties: Json = {
         "Cluster": ref("Cluster"),
         "TaskDefinition": ref(logical(kind, "task")),
         "LaunchType": "FARGATE",

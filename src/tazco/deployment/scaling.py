@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from tazco.deployment.rights import Kind
-from tazco.deployment.template import Declarations, Json, att, imported, logical, ref, sub
+from tazco.deployment.template import Declarations, Json, att, imported, logical, ref
 
 CPU_PERCENT: Final = 60
 WAITING_PER_WORKER: Final = 100

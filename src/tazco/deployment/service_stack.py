@@ -8,7 +8,7 @@ from tazco.deployment.scaling import scaling
 from tazco.deployment.template import Declarations, Json, att, number_parameter, ref, text_parameter
 
 SUBNETS = "List<AWS::EC2::Subnet::Id>"
-SECRET = r"^(arn:[a-z0-9-]+:(secretsmanager|ssm):.+)?$"
+SECRET_ARN = r"^(arn:[a-z0-9-]+:(secretsmanager|ssm):.+)?$"
 TASKS = {Kind.API: (2, 10), Kind.RELAY: (2, 2), Kind.WORKER: (2, 10)}
 
 
@@ -18,7 +18,10 @@ def service_stack(declarations: Declarations) -> Json:
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "Tazco, what runs. Generated from the declarations: `make fix` writes it. Do not edit.",
         "Parameters": {**_where(), **_what(), **_how_many(), **_secrets()},
-        "Rules": {"WhatsAppIsWhole": _together("MetaSecretArn", "MetaPhoneNumberId"), "WppIsWhole": _together("WppSecretArn", "WppBaseUrl")},
+        "Rules": {
+            "WhatsAppIsWhole": _together("MetaSecretArn", "MetaPhoneNumberId"),
+            "WppIsWhole": _together("WppSecretArn", "WppBaseUrl"),
+        },
         "Conditions": {
             "HasAlarmTopic": _given("AlarmTopicArn"),
             "HasLogBucket": _given("AccessLogBucket"),
@@ -56,10 +59,18 @@ def _where() -> Json:
     return {
         "ResourcesStack": text_parameter("tazco-resources", "Name of the stack of the resources."),
         "VpcId": {"Type": "AWS::EC2::VPC::Id", "Description": "Network that everything runs in."},
-        "LoadBalancerSubnets": {"Type": SUBNETS, "Description": "Of the load balancer, in at least two zones; public if the internet calls."},
-        "TaskSubnets": {"Type": SUBNETS, "Description": "Of the tasks, in at least two zones; private, with a way to AWS and to WhatsApp."},
+        "LoadBalancerSubnets": {
+            "Type": SUBNETS,
+            "Description": "Of the load balancer, in at least two zones; public if the internet calls.",
+        },
+        "TaskSubnets": {
+            "Type": SUBNETS,
+            "Description": "Of the tasks, in at least two zones; private, with a way to AWS and to WhatsApp.",
+        },
         "Scheme": text_parameter("internal", "Who can reach the load balancer.", AllowedValues=["internal", "internet-facing"]),
-        "CallerCidr": text_parameter("10.0.0.0/8", "Addresses that may call; 0.0.0.0/0 is everybody.", AllowedPattern=r"^[0-9.]+/\d{1,2}$"),
+        "CallerCidr": text_parameter(
+            "10.0.0.0/8", "Addresses that may call; 0.0.0.0/0 is everybody.", AllowedPattern=r"^[0-9.]+/\d{1,2}$"
+        ),
         "CertificateArn": text_parameter(None, "Certificate of the load balancer, from ACM.", AllowedPattern="^arn:.+:acm:.+$"),
         "AccessLogBucket": text_parameter("", "Bucket for the load balancer's access log; empty: none is kept."),
         "WebAclArn": text_parameter("", "Web ACL of a firewall in front of the load balancer; empty: none."),
@@ -73,7 +84,9 @@ def _what() -> Json:
         "ImageRepository": text_parameter("tazco", "Name of the ECR repository that the image is in."),
         "AllowedOrigins": text_parameter("", "Origins that browsers may call from, comma-separated; empty: none."),
         "Console": text_parameter("true", "Whether the API serves the operators' console.", AllowedValues=["true", "false"]),
-        "TraceEvents": text_parameter("true", "Whether the timeline finds events; one write unit more each.", AllowedValues=["true", "false"]),
+        "TraceEvents": text_parameter(
+            "true", "Whether the timeline finds events; one write unit more each.", AllowedValues=["true", "false"]
+        ),
     }
 
 
@@ -89,7 +102,7 @@ def _how_many() -> Json:
 
 def _secrets() -> Json:
     def secret(meaning: str, default: str | None = "") -> Json:
-        return text_parameter(default, meaning, AllowedPattern=SECRET)
+        return text_parameter(default, meaning, AllowedPattern=SECRET_ARN)
 
     keys = "secret with the keys"
     return {

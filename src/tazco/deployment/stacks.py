@@ -27,13 +27,13 @@ class Stack(StrEnum):
         """The stack as CloudFormation wants it."""
         return _TEMPLATES[self](declarations)
 
-    def name(self, names: Names) -> str:
+    def name_under(self, names: Names) -> str:
         """`tazco-resources`: the stack's name in the account unless another one is given."""
         return f"{pool_name(names)}-{self}"
 
     def parameters(self, names: Names, declared: Mapping[str, object]) -> dict[str, str]:
         """What follows from the settings, of the parameters that the template declares."""
-        known = {**named(names), "ResourcesStack": Stack.RESOURCES.name(names)}
+        known = {**named(names), "ResourcesStack": Stack.RESOURCES.name_under(names)}
         return {parameter: value for parameter, value in known.items() if parameter in declared}
 
 

@@ -77,7 +77,9 @@ class TableResource:
     def create(self) -> None:
         """Create the table with all its indexes and wait for both."""
         table = self.table
-        indexes: dict[str, Any] = {"GlobalSecondaryIndexes": [index_definition(index) for index in table.indexes]} if table.indexes else {}
+        indexes: dict[str, Any] = (
+            {"GlobalSecondaryIndexes": [index_definition(index) for index in table.indexes]} if table.indexes else {}
+        )
         self.client.create_table(
             TableName=self.name,
             AttributeDefinitions=attribute_definitions(table),

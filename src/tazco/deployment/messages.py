@@ -29,9 +29,7 @@ def messages(declarations: Declarations) -> Json:
             "Properties": {"Name": ref("EventBus"), "Description": "Events of the card programme"},
         }
     }
-    dead = {
-        queue_id(name): _queue(name, messaging.DEAD_LETTER_RETENTION_SECONDS) for name in dead_letter_queue_names(declarations)
-    }
+    dead = {queue_id(name): _queue(name, messaging.DEAD_LETTER_RETENTION_SECONDS) for name in dead_letter_queue_names(declarations)}
     live = {queue_id(each.queue): _live_queue(each) for each in declarations.subscriptions}
     rules = {rule_id(each): _rule(each) for each in declarations.subscriptions}
     filled = [(each.queue, [att(rule_id(each), "Arn")]) for each in declarations.subscriptions]
