@@ -29,6 +29,7 @@ Parameters = Annotated[list[str] | None, typer.Option("--parameter", "-p", metav
 ImportExisting = Annotated[
     bool, typer.Option("--import-existing", help="Take resources of the same name that are already there into the stack.")
 ]
+OverwritePolicy = Annotated[bool, typer.Option("--overwrite-policy", help="Even if values that operators set are lost.")]
 
 
 @deploy.command()
@@ -79,9 +80,7 @@ def apply(
     import_existing: ImportExisting = False,  # noqa: FBT002 - typer
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002 - typer
     replace_ledgers: Annotated[bool, typer.Option("--replace-ledgers", help="Even if a ledger, the people or the key go.")] = False,  # noqa: FBT002 - typer
-    overwrite_policy: Annotated[
-        bool, typer.Option("--overwrite-policy", help="Even if values that operators set are lost.")
-    ] = False,
+    overwrite_policy: OverwritePolicy = False,  # noqa: FBT002 - typer
 ) -> None:
     """Deploy a stack: show what changes, ask, do it, and tell what happens."""
     with _failures_told():

@@ -124,7 +124,7 @@ def _alarm(properties: Json) -> Json:
 
 def _throttled(table: Table[Any]) -> Json:
     """Reads and writes that DynamoDB turned away, on the table and on each of its indexes."""
-    name = {"Name": "TableName", "Value": sub("${TablePrefix}" + table.name)}
+    name: Json = {"Name": "TableName", "Value": sub("${TablePrefix}" + table.name)}
     places = [[name], *([name, {"Name": "GlobalSecondaryIndexName", "Value": index.name}] for index in table.indexes)]
     events = ("ReadThrottleEvents", "WriteThrottleEvents")
     return _summed([(event, place) for place in places for event in events], minutes=5)
@@ -133,7 +133,8 @@ def _throttled(table: Table[Any]) -> Json:
 def _failing(table: Table[Any]) -> Json:
     """Calls that failed inside DynamoDB."""
     name: Json = {"Name": "TableName", "Value": sub("${TablePrefix}" + table.name)}
-    return _summed([("SystemErrors", [name, {"Name": "Operation", "Value": call}]) for call in CALLS], minutes=5)
+    metrics: list[tuple[str, list[Json]]] = [("SystemErrors", [name, {"Name": "Operation", "Value": call}]) for call in CALLS]
+    return _summed(metrics, minutes=5)
 
 
 def _summed(metrics: list[tuple[str, list[Json]]], *, minutes: int) -> Json:

@@ -30,11 +30,15 @@ UNMADE: Final = "REVIEW_IN_PROGRESS"
 
 NO_CHANGES: Final = ("didn't contain changes", "No updates are to be performed")
 AT_THE_END: Final = ("_COMPLETE", "_FAILED")
+FIRST_FAILED: Final = (
+    "Its first deployment failed. Mend the cause, delete the stack (aws cloudformation delete-stack --stack-name {stack}) and deploy again;"
+    " docs/deployment.md says what to do about what the stack has left behind."
+)
 STUCK: Final[Mapping[str, str]] = {
-    "ROLLBACK_COMPLETE": "Its first deployment failed. Delete the stack (what it retains stays), then deploy with --import-existing.",
-    "ROLLBACK_FAILED": "Its first deployment failed, and so did undoing it. Delete the stack, then deploy with --import-existing.",
-    "UPDATE_ROLLBACK_FAILED": "Undoing the last update failed. Run `aws cloudformation continue-update-rollback`, then deploy again.",
-    "DELETE_FAILED": "Deleting it failed. Finish that first.",
+    "ROLLBACK_COMPLETE": FIRST_FAILED,
+    "ROLLBACK_FAILED": FIRST_FAILED,
+    "UPDATE_ROLLBACK_FAILED": "Undoing it failed too: aws cloudformation continue-update-rollback --stack-name {stack}; then deploy again.",
+    "DELETE_FAILED": "Deleting it failed. Finish that first: aws cloudformation delete-stack --stack-name {stack}",
 }
 
 
@@ -92,7 +96,7 @@ class Deployer:
         found = self._stack(stack)
         new = found is None or found["StackStatus"] == UNMADE
         if found is not None and (cure := STUCK.get(found["StackStatus"])):
-            raise NotDeployed(f"Stack {stack} is {found['StackStatus']}. {cure}")
+            raise NotDeployed(f"Stack {stack} is {found['StackStatus']}. {cure.format(stack=stack)}")
         body = compact(template)
         assert len(body.encode()) <= TEMPLATE_BYTES_MAX, "a test holds every template below this"
         made = self.cloudformation.create_change_set(
@@ -240,4 +244,4 @@ def _told(plan: Plan, status: str, failures: list[Happening]) -> str:
     first = first or next(iter(failures), None)
     why = f"{first.resource} ({first.kind}): {first.reason}" if first else "CloudFormation gives no reason."
     after = STUCK.get(status, "Everything is as it was before. Mend the cause and deploy again.")
-    return f"{plan.stack} was not deployed ({status}).\nFirst to fail: {why}\n{after}"
+    return f"{plan.stack} was not deployed ({status}).\nFirst to fail: {why}\n{after.format(stack=plan.stack)}"

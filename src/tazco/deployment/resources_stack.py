@@ -40,7 +40,7 @@ def resources_stack(declarations: Declarations) -> Json:
 def _parameters() -> Json:
     found = name_parameters()
     pool = "Name of the user pool: the table prefix without the separator at its end."
-    found["UserPoolName"] = text_parameter(pool_name(Names()), pool, AllowedPattern=r"^[\w.-]{1,128}$")
+    found["UserPoolName"] = text_parameter(pool_name(Names.model_construct()), pool, AllowedPattern=r"^[\w.-]{1,128}$")
     relays = "Whether `tazco serve` relays too: events then leave in milliseconds, and the API may put events on the bus."
     found["ApiRelaysToo"] = text_parameter("false", relays, AllowedValues=["true", "false"])
     found["LogRetentionDays"] = number_parameter(

@@ -8,7 +8,7 @@ from tazco.deployment.scaling import scaling
 from tazco.deployment.template import Declarations, Json, att, number_parameter, ref, text_parameter
 
 SUBNETS = "List<AWS::EC2::Subnet::Id>"
-SECRET_ARN = r"^(arn:[a-z0-9-]+:(secretsmanager|ssm):.+)?$"
+ARN_OR_NOTHING = r"^(arn:[a-z0-9-]+:(secretsmanager|ssm):.+)?$"
 TASKS = {Kind.API: (2, 10), Kind.RELAY: (2, 2), Kind.WORKER: (2, 10)}
 
 
@@ -102,7 +102,7 @@ def _how_many() -> Json:
 
 def _secrets() -> Json:
     def secret(meaning: str, default: str | None = "") -> Json:
-        return text_parameter(default, meaning, AllowedPattern=SECRET_ARN)
+        return text_parameter(default, meaning, AllowedPattern=ARN_OR_NOTHING)
 
     keys = "secret with the keys"
     return {
