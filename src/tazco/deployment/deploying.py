@@ -147,22 +147,27 @@ class Deployer:
         """Execute the change set and wait for its end; a stack that is there afterwards is protected from deletion."""
         began = self._last_event(plan.stack)
         self.cloudformation.execute_change_set(ChangeSetName=plan.change_set, StackName=plan.stack)
-        failures: list[Happening] = []
+        told = self._told_until_the_end(plan.stack, began, tell)
+        status = self._status(plan.stack)
+        if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            raise NotDeployed(_told(plan, status, [each for each in told if each.failed]))
+        self.cloudformation.update_termination_protection(StackName=plan.stack, EnableTerminationProtection=True)
+
+    def _told_until_the_end(self, stack: str, last: str, tell: Callable[[Happening], None]) -> list[Happening]:
+        """Tell every event after the last one. Before the stack's own first one its status is still that of the time before."""
+        told: list[Happening] = []
         deadline = time.monotonic() + DEPLOY_SECONDS_MAX
         while True:
-            status = self._status(plan.stack)
-            for event_id, happening in self._since(plan.stack, began):
-                began = event_id
+            status = self._status(stack) if any(each.resource == stack for each in told) else ""
+            for event_id, happening in self._since(stack, last):
+                last = event_id
                 tell(happening)
-                failures += [happening] if happening.failed else []
-            if status.endswith(AT_THE_END) and not status.endswith("_CLEANUP_IN_PROGRESS"):
-                break
+                told.append(happening)
+            if status.endswith(AT_THE_END):
+                return told
             if time.monotonic() > deadline:
-                raise NotDeployed(f"{plan.stack} is {status} after two hours; CloudFormation goes on without this command.")
+                raise NotDeployed(f"{stack} is {status} after two hours; CloudFormation goes on without this command.")
             time.sleep(self.poll_seconds)
-        if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            raise NotDeployed(_told(plan, status, failures))
-        self.cloudformation.update_termination_protection(StackName=plan.stack, EnableTerminationProtection=True)
 
     def outputs(self, stack: str) -> dict[str, str]:
         """What the stack says of itself."""

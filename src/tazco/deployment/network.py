@@ -32,7 +32,7 @@ def network() -> Json:
 
 def _group(meaning: str) -> Json:
     """Nothing goes out but what a rule lets out: the one without a way is what EC2 leaves out of its "everything"."""
-    nowhere = {"IpProtocol": "icmp", "FromPort": 255, "ToPort": 255, "CidrIp": "255.255.255.255/32", "Description": "Nothing"}
+    nowhere = {"IpProtocol": "icmp", "FromPort": 252, "ToPort": 86, "CidrIp": "255.255.255.255/32", "Description": "Nothing"}
     return {
         "Type": "AWS::EC2::SecurityGroup",
         "Properties": {"GroupDescription": meaning, "VpcId": ref("VpcId"), "SecurityGroupEgress": [nowhere]},
