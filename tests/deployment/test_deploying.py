@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tazco.deployment.changes import dangers, written_parameters
+from tazco.deployment.data import table_id
 from tazco.deployment.deploying import Deployer, Happening, NotDeployed, Plan
 from tazco.deployment.naming import named
 from tazco.deployment.stacks import Stack
@@ -49,13 +50,14 @@ class Account:
         _, clients = reach(self.cloud)
         return Provisioner(clients, self.names, declarations.tables, declarations.subscriptions)
 
-    def plan(self, declarations: Declarations = HERE, **parameters: str) -> Plan | None:
+    def plan(self, declarations: Declarations = HERE, *, import_existing: bool = False, **parameters: str) -> Plan | None:
         """A change set of the resources."""
-        return self.deployer.plan(self.stack, resources(declarations), {**named(self.names), **parameters})
+        values = {**named(self.names), **parameters}
+        return self.deployer.plan(self.stack, resources(declarations), values, import_existing=import_existing)
 
-    def deployed(self, declarations: Declarations = HERE, **parameters: str) -> list[Happening]:
+    def deployed(self, declarations: Declarations = HERE, *, import_existing: bool = False, **parameters: str) -> list[Happening]:
         """Deploy the resources; what happened."""
-        plan, told = self.plan(declarations, **parameters), list[Happening]()
+        plan, told = self.plan(declarations, import_existing=import_existing, **parameters), list[Happening]()
         assert plan is not None
         self.deployer.carry_out(plan, told.append)
         return told
@@ -191,6 +193,19 @@ def test_a_failure_names_the_first_resource_its_reason_and_the_cure(account: Acc
     assert "ParameterAlreadyExists" in told
     with pytest.raises(NotDeployed, match="delete-stack"):
         account.plan()
+    clients.ssm.delete_parameter(Name=taken)
+    account.deployer.cloudformation.delete_stack(StackName=account.stack)
+    left = [table for table in TABLES if table_is_there(account, table.name)]
+    assert left, "ledgers that were made before the failure outlive it"
+    happened = account.deployed(import_existing=True)
+    assert {f"{table_id(table.name)} IMPORT_COMPLETE" for table in left} <= {f"{each.resource} {each.status}" for each in happened}
+
+
+def table_is_there(account: Account, name: str) -> bool:
+    """The account has this table."""
+    _, clients = reach(account.cloud)
+    found = clients.dynamodb.list_tables(ExclusiveStartTableName=account.names.table_prefix, Limit=len(TABLES))["TableNames"]
+    return account.names.table_prefix + name in found
 
 
 def test_parameters_that_are_missing_or_unknown_are_refused_with_what_they_mean(account: Account) -> None:

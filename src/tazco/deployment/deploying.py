@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from tazco.deployment.changes import Change, change_of
 from tazco.deployment.stacks import TEMPLATE_BYTES_MAX
-from tazco.deployment.template import Json, compact
+from tazco.deployment.template import Json, compact, with_names
 from tazco.platform.cloud import Cloud
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Deployer:
         new = found is None or found["StackStatus"] == UNMADE
         if found is not None and (cure := STUCK.get(found["StackStatus"])):
             raise NotDeployed(f"Stack {stack} is {found['StackStatus']}. {cure.format(stack=stack)}")
-        body = compact(template)
+        body = compact(with_names(template, parameters) if import_existing else template)
         assert len(body.encode()) <= TEMPLATE_BYTES_MAX, "a test holds every template below this"
         made = self.cloudformation.create_change_set(
             StackName=stack,

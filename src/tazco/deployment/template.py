@@ -13,6 +13,7 @@ Json = dict[str, Any]
 
 LINE_CHARACTERS_MAX: Final = 132
 INDENT: Final = 2
+PLACE: Final = re.compile(r"\$\{([^}]+)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,22 @@ def logical(*words: str) -> str:
 def waived(**reasons: str) -> Json:
     """Metadata by which checkov leaves a rule out for one resource, with the reason; `CKV_AWS_28="…"`."""
     return {"checkov": {"skip": [{"id": rule, "comment": reason} for rule, reason in reasons.items()]}}
+
+
+def with_names(template: Json, values: Mapping[str, str]) -> Json:
+    """The template with every text that follows from these parameters written out: CloudFormation imports only what has such a name."""
+    return {**template, "Resources": _settled(template["Resources"], values)}
+
+
+def _settled(value: Any, values: Mapping[str, str]) -> Any:
+    if isinstance(value, list):
+        return [_settled(each, values) for each in value]
+    if not isinstance(value, dict):
+        return value
+    text = value.get("Fn::Sub")
+    if text is None:
+        return {name: _settled(each, values) for name, each in value.items()}
+    return re.sub(PLACE, lambda found: values[found[1]], text) if set(re.findall(PLACE, text)) <= values.keys() else value
 
 
 def compact(template: Json) -> str:
