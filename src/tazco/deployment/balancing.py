@@ -18,8 +18,6 @@ UNHEALTHY_AFTER: Final = 10
 sooner, by its own health check."""
 
 LOGGED_IF_ASKED: Final = "AccessLogBucket decides; without a bucket the API's own log has each request."
-FIREWALL_IF_ASKED: Final = "WebAclArn decides: rules of a firewall are the company's, not the programme's."
-INSIDE: Final = "Between the load balancer and its targets, inside the network."
 
 
 def balancer() -> Json:
@@ -59,7 +57,7 @@ def _load_balancer() -> Json:
     listed += [when("HasLogBucket", {"Key": name, "Value": value}) for name, value in logged.items()]
     return {
         "Type": "AWS::ElasticLoadBalancingV2::LoadBalancer",
-        "Metadata": waived(CKV_AWS_91=LOGGED_IF_ASKED, CKV2_AWS_28=FIREWALL_IF_ASKED),
+        "Metadata": waived(CKV_AWS_91=LOGGED_IF_ASKED),
         "Properties": {
             "Type": "application",
             "Scheme": ref("Scheme"),
@@ -73,7 +71,6 @@ def _load_balancer() -> Json:
 def _targets() -> Json:
     return {
         "Type": "AWS::ElasticLoadBalancingV2::TargetGroup",
-        "Metadata": waived(CKV_AWS_378=INSIDE),
         "Properties": {
             "VpcId": ref("VpcId"),
             "TargetType": "ip",
