@@ -9,7 +9,6 @@ import typer
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from tazco.cli.options import adopted
 from tazco.local.endpoints import must_listen
 from tazco.local.terminal import EXIT_AMISS, confirmed, err, fail, failures_explained, out
 
@@ -102,7 +101,7 @@ def apply(
 
 
 class _Deployment:
-    """One stack, one template, one account."""
+    """One stack, one template, one account: that of the environment, never a `tazco dev` that happens to run here."""
 
     def __init__(self, deployer: "Deployer", stack: str, template: Any, values: dict[str, str]) -> None:
         self.deployer, self.stack, self.template, self.values = deployer, stack, template, values
@@ -113,7 +112,6 @@ class _Deployment:
         from tazco.platform.cloud import Cloud
         from tazco.platform.settings import load_names
 
-        adopted()
         cloud, names, known = Cloud.from_environment(), load_names(), _known(stack)
         must_listen(cloud, "cloudformation")
         template = known.template(_declarations())
