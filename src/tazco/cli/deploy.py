@@ -146,14 +146,14 @@ class _Deployment:
 
     def carry_out(self, plan: "Plan") -> None:
         """Execute the plan under a line that says how far it is."""
-        done: set[str] = set()
+        wanted, done = {change.resource for change in plan.changes}, set[str]()
         with err.status(f"deploying {escape(plan.stack)}") as status:
 
             def tell(happening: "Happening") -> None:
                 print_happening(happening)
                 if happening.status.endswith("_COMPLETE"):
-                    done.add(happening.resource)
-                status.update(f"deploying {escape(plan.stack)}: {len(done)} of {len(plan.changes)}")
+                    done.update(wanted & {happening.resource})
+                status.update(f"deploying {escape(plan.stack)}: {len(done)} of {len(wanted)}")
 
             self.deployer.carry_out(plan, tell)
         outputs = self.deployer.outputs(plan.stack)
