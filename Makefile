@@ -2,13 +2,14 @@
 
 UV_VERSION := 0.13.9
 ZIZMOR_VERSION := 1.32.0
+CHECKOV_VERSION := 3.3.30
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 UV := .tools/bin/uv
 RUN := .venv/bin/
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: dev test check static fix bench costs audit sbom browser setup clean
+.PHONY: dev test check static fix bench costs audit sbom browser deploy-check setup clean
 
 dev: setup  ## the whole programme on this machine: emulated cloud, API, demo people (ARGS="--fresh" starts over)
 	@$(RUN)tazco dev $(ARGS)
@@ -43,6 +44,11 @@ audit: $(UV)  ## known weaknesses of the locked dependencies, and of the workflo
 sbom: $(UV)  ## the bill of materials, as CycloneDX, into dist/
 	@mkdir -p dist; $(UV) export --frozen --quiet --no-dev --extra local --format cyclonedx1.5 --output-file dist/tazco.cdx.json
 	@echo "written: dist/tazco.cdx.json"
+
+deploy-check: setup  ## lint the CloudFormation templates, and look for what is not secure in them (checkov in an environment of its own)
+	@echo "→ cfn-lint"; $(RUN)cfn-lint deploy/cloudformation/*.json
+	@echo "→ checkov"; $(UV) tool run --quiet --python $(PYTHON) --from checkov==$(CHECKOV_VERSION) checkov \
+	  --framework cloudformation --directory deploy/cloudformation --compact --quiet --skip-download
 
 browser: setup  ## a Chromium for the console's tests: the one that is there, else the system's package, else Playwright's own
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && exit 0; done; \

@@ -38,6 +38,9 @@ BACKLOG: Final = 2_048
 SHUTDOWN_SECONDS_MAX: Final = 13
 """For requests under way, which have a deadline of their own; the relay's share comes after it, and both together stay below 25 s."""
 
+KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than a load balancer keeps an idle connection (60 s by habit): it must not send a request where we are just hanging up."""
+
 EXIT_NOT_STARTED: Final = 2
 Started = Callable[[], AbstractAsyncContextManager[Services]]
 
@@ -137,6 +140,7 @@ def _limits(app: ASGIApp) -> uvicorn.Config:
         server_header=False,
         h11_max_incomplete_event_size=HEADER_BYTES_MAX,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS_MAX,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
 
 

@@ -10,7 +10,7 @@ import structlog
 
 from tazco.platform.consumer import Consumer
 from tazco.platform.messaging import every_queue
-from tazco.platform.outbox_watch import OutboxWatch
+from tazco.platform.outbox_watch import MEASURED, OutboxWatch
 from tazco.platform.queues import Queue
 from tazco.platform.reactions import Reactions, Timer
 from tazco.platform.services import Services
@@ -44,9 +44,10 @@ async def work(running: Services, reactions: Sequence[Reactions], timers: Sequen
 
 
 async def _measure(reactions: Sequence[Reactions], running: Services) -> int:
-    """Put the depth of every queue and of all dead letters into the metrics, and what waits in the outbox."""
+    """Put the depth of every queue and of all dead letters into the metrics, and what waits in the outbox; that goes to the log too."""
     for name, _ in every_queue(running.settings, [each.subscription for each in reactions]):
         depth = await Queue(running.aws, name).depth()
         running.metrics.queue_depth.labels(name).set(depth.waiting)
-    await OutboxWatch(running.database, running.clock, running.metrics).look()
+    waiting = await OutboxWatch(running.database, running.clock, running.metrics).look()
+    log.info(MEASURED, age_seconds=round(waiting.age.total_seconds(), 3), dead_letters=waiting.dead_letters)
     return 0

@@ -1,4 +1,4 @@
-"""Pages that follow from the declarations. `python -m tests.architecture.pages` writes them; a test fails when they drift."""
+"""Pages and templates that follow from the declarations. `python -m tests.architecture.pages` writes them; a test fails when they drift."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +9,17 @@ from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
 import tazco
+from tazco.deployment.stacks import Stack
+from tazco.deployment.template import Declarations, readable
 from tazco.platform.policy import TUNABLES
 from tazco.platform.settings import PREFIX, Settings
 from tazco.platform.tables import Table
 from tazco.slices import SUBSCRIPTIONS, TABLES
 
-DOCS = Path(tazco.__file__).parents[2] / "docs"
+ROOT = Path(tazco.__file__).parents[2]
+DOCS = ROOT / "docs"
+TEMPLATES = ROOT / "deploy" / "cloudformation"
+HERE = Declarations(tables=TABLES, subscriptions=SUBSCRIPTIONS)
 NOTE = "<!-- Generated from the declarations: `make fix` writes it, a test compares. Do not edit. -->"
 
 
@@ -77,10 +82,17 @@ def text_of(name: str) -> str:
     return "\n".join(PAGES[name]()) + "\n"
 
 
+def template_of(stack: Stack) -> str:
+    """A template as it should be written down."""
+    return readable(stack.template(HERE))
+
+
 def write_pages() -> None:
-    """Renew every page."""
+    """Renew every page and every template."""
     for page in PAGES:
         (DOCS / page).write_text(text_of(page))
+    for stack in Stack:
+        (TEMPLATES / f"{stack}.json").write_text(template_of(stack))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 import pytest
 from bench.cost_page import CHART, drawn
 
-from tests.architecture.pages import DOCS, PAGES, text_of
+from tazco.deployment.stacks import Stack
+from tests.architecture.pages import DOCS, PAGES, TEMPLATES, template_of, text_of
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -13,3 +14,8 @@ def test_a_generated_page_has_not_drifted(name: str) -> None:
 
 def test_the_chart_of_the_costs_has_not_drifted() -> None:
     assert CHART.read_text() == drawn(), "run `make costs`"
+
+
+@pytest.mark.parametrize("stack", Stack)
+def test_a_template_has_not_drifted(stack: Stack) -> None:
+    assert (TEMPLATES / f"{stack}.json").read_text() == template_of(stack), "run `make fix`"

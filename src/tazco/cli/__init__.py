@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tazco import __version__
-from tazco.cli import events_again, events_seen, histories, people, processes, queues, resources
+from tazco.cli import deploy, events_again, events_seen, histories, people, processes, queues, resources
 from tazco.local.terminal import out
 
 cli = typer.Typer(
@@ -22,6 +22,7 @@ events_seen.events.add_typer(events_again.commands)
 cli.add_typer(events_seen.events, name="events")
 cli.add_typer(queues.queues, name="queues")
 cli.add_typer(resources.config, name="config")
+cli.add_typer(deploy.deploy, name="deploy")
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from tazco.local.data_directory import SAVE_INTERVAL_MIN_SECONDS, STATE_UNREADAB
 from tazco.platform.wire import Address, Pool, WireFailure, request_bytes
 
 HOST: Final = "127.0.0.1"
+SERVICES: Final = ("dynamodb", "cognito-idp", "events", "sqs", "ssm", "sts")
 PORT_PREFERRED: Final = 4566
 REGION: Final = "us-east-1"
 START_SECONDS_MAX: Final = 15.0
@@ -43,12 +44,13 @@ class EmbeddedCloud:
     """MiniStack as a child process: DynamoDB, Cognito, EventBridge, SQS and SSM on the loopback interface.
 
     `data_dir` None: nothing is kept. `port` None: 4566, or a free one if that is taken; 0: a free one; otherwise exactly that one.
-    `save_seconds` is what a `kill -9` may cost, and a little more.
+    `save_seconds` is what a `kill -9` may cost, and a little more. `more_services` are served beside those that the program needs.
     """
 
     data_dir: Path | None
     port: int | None = None
     save_seconds: float = SAVE_INTERVAL_MIN_SECONDS
+    more_services: tuple[str, ...] = ()
     _data: DataDirectory | None = None
     _process: asyncio.subprocess.Process | None = None
     _port: int = 0
@@ -115,6 +117,8 @@ class EmbeddedCloud:
             str(lock),
             "--save-seconds",
             str(self.save_seconds),
+            "--services",
+            ",".join((*SERVICES, *self.more_services)),
         ]
         if self.data_dir is None:
             arguments.append("--ephemeral")

@@ -1,6 +1,6 @@
 """The child process of the embedded cloud: MiniStack on the loopback interface, its state saved while it runs.
 
-    python -m tazco.local.emulator --port N --data DIR [--save-seconds S | --ephemeral]
+    python -m tazco.local.emulator --port N --data DIR --services NAMES [--save-seconds S | --ephemeral]
 
 MiniStack itself saves on a clean shutdown only. This process also saves every few seconds if something was written, so that a
 `kill -9` costs seconds. It ends, with a last save, on SIGTERM, on SIGINT, and when its standard input ends: the parent keeps
@@ -26,7 +26,6 @@ from typing import Any, Final, NoReturn, cast
 from tazco.local.data_directory import SAVE_INTERVAL_MIN_SECONDS, STATE_UNREADABLE, DataDirectory
 
 HOST: Final = "127.0.0.1"
-SERVICES: Final = "dynamodb,cognito-idp,events,sqs,ssm,sts"
 SAVE_INTERVAL_FACTOR: Final = 10
 SAVE_SECONDS_MAX: Final = 120.0
 GRACE_SECONDS: Final = 1.0
@@ -42,12 +41,12 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 log = logging.getLogger("tazco.emulator")
 
 
-def configure_environment(port: int, data: DataDirectory, *, saved: bool) -> None:
+def configure_environment(port: int, data: DataDirectory, services: str, *, saved: bool) -> None:
     """Say to MiniStack, which reads its environment on import, what it may do: loopback only, no Docker, no other listeners."""
     os.environ.update(
         BIND_HOST=HOST,
         GATEWAY_PORT=str(port),
-        SERVICES=SERVICES,
+        SERVICES=services,
         PERSIST_STATE="1" if saved else "0",
         STATE_DIR=str(data.keys),
         S3_PERSIST="0",
@@ -240,10 +239,11 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="its data directory; the parent holds the lock")
     parser.add_argument("--lock-fd", type=int, help="descriptor of the lock, kept open until the last byte is written")
     parser.add_argument("--save-seconds", type=float, default=SAVE_INTERVAL_MIN_SECONDS, help="shortest time between two saves")
+    parser.add_argument("--services", required=True, help="what it serves, comma-separated")
     parser.add_argument("--ephemeral", action="store_true", help="save nothing")
     arguments = parser.parse_args()
     data = DataDirectory(arguments.data.resolve())
-    configure_environment(arguments.port, data, saved=not arguments.ephemeral)
+    configure_environment(arguments.port, data, arguments.services, saved=not arguments.ephemeral)
     warnings.filterwarnings("ignore", message=".*use of fork.*", category=DeprecationWarning)  # `Saver.save` says why it may
     errors = Errors()
     for name in ("ministack", "persistence"):

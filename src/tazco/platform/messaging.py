@@ -1,6 +1,6 @@
 """Queues as declarations: which events a queue receives, what its resources are called, and the numbers they run on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,8 +11,7 @@ RECEIVES_MAX: Final = 5
 RETENTION_SECONDS: Final = 4 * 86_400
 DEAD_LETTER_RETENTION_SECONDS: Final = 14 * 86_400
 LONG_POLL_SECONDS: Final = 20
-TARGET_AGE_MAX_SECONDS: Final = 86_400
-TARGET_RETRIES_MAX: Final = 185
+TARGET_RETRY_POLICY: Final[Mapping[str, int]] = {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86_400}
 DEAD_LETTER_SUFFIX: Final = "-dlq"
 UNDELIVERED: Final = "undelivered"
 

@@ -11,6 +11,9 @@ from tazco.platform.metrics import Metrics
 from tazco.platform.outbox import DEAD_LETTERS, OUTBOX, PENDING_EVENTS, PENDING_PREFIX, SHARDS
 from tazco.platform.tables import EntriesOf, Range
 
+MEASURED: Final = "outbox.measured"
+"""The line of the log out of which CloudWatch makes metrics: `age_seconds`, `dead_letters`."""
+
 AGE_MAX: Final = timedelta(minutes=5)
 COUNTED_MAX: Final = 1_000
 OLDEST_ONLY: Final = Range(rows_max=1)

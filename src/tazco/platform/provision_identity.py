@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PAGE_ROWS: Final = 60
 ADMIN_GROUP: Final = "admin"
+ADMIN_GROUP_MEANING: Final = "Operators of the card programme"
 CLIENT_NAME: Final = "api"
 ACCESS_TOKEN_MINUTES: Final = 60
 PASSWORD_CHARACTERS_MIN: Final = 12
@@ -94,17 +95,7 @@ class PoolResource:
 
     def create(self) -> None:
         """Create the pool."""
-        self.client.create_user_pool(
-            PoolName=self.name,
-            Schema=_schema(),
-            Policies={"PasswordPolicy": _password_policy()},
-            AdminCreateUserConfig={"AllowAdminCreateUserOnly": True},
-            UsernameAttributes=["email"],
-            UsernameConfiguration={"CaseSensitive": False},
-            AccountRecoverySetting={"RecoveryMechanisms": [{"Name": "verified_email", "Priority": 1}]},
-            DeletionProtection="ACTIVE",
-            UserPoolTier="LITE",
-        )
+        self.client.create_user_pool(PoolName=self.name, **pool_declaration())
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +126,7 @@ class ClientResource:
 
     def _compare(self, found: "UserPoolClientTypeTypeDef") -> Iterator[Difference]:
         current: dict[str, Any] = {**found}
-        for name, value in _client_declaration().items():
+        for name, value in client_declaration().items():
             existing = current.get(name)
             if _comparable(existing) != _comparable(value):
                 yield Difference(f"{name} is {existing}, not {value}", lambda name=name, value=value: self._update(name, value))  # type: ignore[misc]  # mypy does not infer a lambda's defaults
@@ -156,10 +147,25 @@ class ClientResource:
         """Create the client."""
         pool_id = self.pool.find()
         assert pool_id, "the pool is provisioned first"
-        self.client.create_user_pool_client(UserPoolId=pool_id, ClientName=self.name, GenerateSecret=False, **_client_declaration())
+        self.client.create_user_pool_client(UserPoolId=pool_id, ClientName=self.name, GenerateSecret=False, **client_declaration())
 
 
-def _client_declaration() -> dict[str, Any]:
+def pool_declaration() -> dict[str, Any]:
+    """Everything of the pool but its name, as Cognito and CloudFormation want it."""
+    return {
+        "Schema": _schema(),
+        "Policies": {"PasswordPolicy": _password_policy()},
+        "AdminCreateUserConfig": {"AllowAdminCreateUserOnly": True},
+        "UsernameAttributes": ["email"],
+        "UsernameConfiguration": {"CaseSensitive": False},
+        "AccountRecoverySetting": {"RecoveryMechanisms": [{"Name": "verified_email", "Priority": 1}]},
+        "DeletionProtection": "ACTIVE",
+        "UserPoolTier": "LITE",
+    }
+
+
+def client_declaration() -> dict[str, Any]:
+    """Everything of the client but its name, as Cognito and CloudFormation want it."""
     return {
         "ExplicitAuthFlows": list(AUTH_FLOWS),
         "ReadAttributes": sorted(READABLE),
@@ -202,4 +208,4 @@ class GroupResource:
         """Create the group."""
         pool_id = self.pool.find()
         assert pool_id, "the pool is provisioned first"
-        self.client.create_group(GroupName=self.name, UserPoolId=pool_id, Description="Operators of the card programme")
+        self.client.create_group(GroupName=self.name, UserPoolId=pool_id, Description=ADMIN_GROUP_MEANING)

@@ -117,7 +117,7 @@ class QueueResource:
         rights: dict[str, Any] = {}
         if self.filled_by:
             rules = [rule_arn(arn, self.bus, rule) for rule in self.filled_by]
-            rights[POLICY] = _may_send(arn, rules)
+            rights[POLICY] = may_send(arn, rules)
         if self.dead_letters:
             target = queue_arn(self.client, self.dead_letters)
             rights[REDRIVE] = {"deadLetterTargetArn": target, "maxReceiveCount": messaging.RECEIVES_MAX}
@@ -128,7 +128,8 @@ class QueueResource:
         self.client.set_queue_attributes(QueueUrl=url, Attributes={name: json.dumps(value)})
 
 
-def _may_send(queue: str, rules: list[str]) -> dict[str, Any]:
+def may_send(queue: Any, rules: list[Any]) -> dict[str, Any]:
+    """The policy that lets these rules, and nobody else, put messages into a queue; ARNs, or what a template has in their place."""
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -193,10 +194,7 @@ class RuleResource:
             "Id": TARGET_ID,
             "Arn": queue_arn(self.sqs, self.name),
             "DeadLetterConfig": {"Arn": queue_arn(self.sqs, messaging.undelivered_name(self.names))},
-            "RetryPolicy": {
-                "MaximumRetryAttempts": messaging.TARGET_RETRIES_MAX,
-                "MaximumEventAgeInSeconds": messaging.TARGET_AGE_MAX_SECONDS,
-            },
+            "RetryPolicy": dict(messaging.TARGET_RETRY_POLICY),
         }
 
     def _aim(self) -> None:

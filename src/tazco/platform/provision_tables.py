@@ -77,11 +77,13 @@ class TableResource:
     def create(self) -> None:
         """Create the table with all its indexes and wait for both."""
         table = self.table
-        indexes: dict[str, Any] = {"GlobalSecondaryIndexes": [_index(index) for index in table.indexes]} if table.indexes else {}
+        indexes: dict[str, Any] = (
+            {"GlobalSecondaryIndexes": [index_definition(index) for index in table.indexes]} if table.indexes else {}
+        )
         self.client.create_table(
             TableName=self.name,
-            AttributeDefinitions=_attributes(table),
-            KeySchema=_keys(table.partition, table.sort),
+            AttributeDefinitions=attribute_definitions(table),
+            KeySchema=key_schema(table.partition, table.sort),
             BillingMode="PAY_PER_REQUEST",
             DeletionProtectionEnabled=table.ledger,
             **indexes,
@@ -93,7 +95,7 @@ class TableResource:
 
     def _keys(self, found: "TableDescriptionTypeDef") -> Iterator[Difference]:
         types = {entry["AttributeName"]: entry["AttributeType"] for entry in found.get("AttributeDefinitions", [])}
-        wanted = _keys(self.table.partition, self.table.sort)
+        wanted = key_schema(self.table.partition, self.table.sort)
         if found.get("KeySchema") != wanted or any(types.get(name) != "S" for name in self.table.key_names):
             spelt = ", ".join(
                 f"{entry['AttributeName']} ({types.get(entry['AttributeName'])})" for entry in found.get("KeySchema", [])
@@ -115,8 +117,8 @@ class TableResource:
     def _create_index(self, index: Index) -> None:
         self.client.update_table(
             TableName=self.name,
-            AttributeDefinitions=_attributes(self.table),
-            GlobalSecondaryIndexUpdates=[{"Create": _index(index)}],
+            AttributeDefinitions=attribute_definitions(self.table),
+            GlobalSecondaryIndexUpdates=[{"Create": index_definition(index)}],
         )
         self._wait("Ready")
 
@@ -163,20 +165,24 @@ class TableResource:
         )
 
 
-def _keys(partition: str, sort: str | None) -> "list[KeySchemaElementTypeDef]":
+def key_schema(partition: str, sort: str | None) -> "list[KeySchemaElementTypeDef]":
+    """A key as DynamoDB and CloudFormation want it."""
     keys: list[KeySchemaElementTypeDef] = [{"AttributeName": partition, "KeyType": "HASH"}]
     return [*keys, {"AttributeName": sort, "KeyType": "RANGE"}] if sort else keys
 
 
-def _index(index: Index) -> Any:
-    return {"IndexName": index.name, "KeySchema": _keys(index.partition, index.sort), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+def index_definition(index: Index) -> Any:
+    """An index as DynamoDB and CloudFormation want it."""
+    keys = key_schema(index.partition, index.sort)
+    return {"IndexName": index.name, "KeySchema": keys, "Projection": {"ProjectionType": "KEYS_ONLY"}}
 
 
 def _same(found: "GlobalSecondaryIndexDescriptionTypeDef", index: Index) -> bool:
     projection = found.get("Projection", {}).get("ProjectionType")
-    return found.get("KeySchema") == _keys(index.partition, index.sort) and projection == "KEYS_ONLY"
+    return found.get("KeySchema") == key_schema(index.partition, index.sort) and projection == "KEYS_ONLY"
 
 
-def _attributes(table: Table[Any]) -> "list[AttributeDefinitionTypeDef]":
+def attribute_definitions(table: Table[Any]) -> "list[AttributeDefinitionTypeDef]":
+    """Every attribute that is part of a key, each a string."""
     names = {*table.key_names, *(name for index in table.indexes for name in (index.partition, index.sort) if name)}
     return [{"AttributeName": name, "AttributeType": "S"} for name in sorted(names)]

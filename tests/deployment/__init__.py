@@ -1,0 +1,1 @@
+"""Templates, rights and deployments."""
