@@ -20,7 +20,8 @@ from tazco.migration.model import Collection
 from tazco.platform.jsontext import amount, encode
 from tazco.users.model import tier_of
 
-NOW: Final = datetime(2031, 4, 5, 6, 7, 8, 90_000, tzinfo=UTC)
+NOW: Final = datetime(2025, 4, 5, 6, 7, 8, 90_000, tzinfo=UTC)
+"""In the past wherever this runs: what happens after an import has later ids."""
 LIMITS: Final = {"low": Money(50_000), "medium": Money(150_000), "high": Money(300_000)}
 DAYS: Final = 700
 OPERATORS: Final = 25

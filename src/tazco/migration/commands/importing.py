@@ -35,7 +35,7 @@ async def take_over(
     database: Database, destination: Destination, documents: Documents, catalogue: Catalogue, checked: Checked, bar: Bar
 ) -> Outcome:
     """Write a checked export and prove that it is there."""
-    checkpoint = Checkpoint(documents.export.folder / NAME, _key(destination, documents.wishes, checked))
+    checkpoint = Checkpoint(documents.export.folder / NAME, key_of(destination, documents.wishes, checked))
     written = await _write(database, documents, catalogue, checked, checkpoint, bar, resume=True)
     if written.conflict_count:
         return Outcome(written, None)
@@ -70,7 +70,7 @@ async def _prove(database: Database, catalogue: Catalogue, checked: Checked, bar
         return await reconcile(database, catalogue, advance)
 
 
-def _key(destination: Destination, wishes: Wishes, checked: Checked) -> str:
+def key_of(destination: Destination, wishes: Wishes, checked: Checked) -> str:
     """The same for the same export going to the same tables in the same way."""
     told = (checked.digest, str(destination), sorted(wishes.ignored), wishes.accept_imbalance)
     return hashlib.sha256(repr(told).encode()).hexdigest()

@@ -12,7 +12,7 @@ from tazco.migration.store.rows import BINDING, TABLE_OF, digest
 from tazco.platform.codec import Item
 from tazco.platform.database import Database
 from tazco.transactions.model import TransactionStatus, TransactionType
-from tazco.users.store import BINDINGS
+from tazco.users.store import BINDINGS, REGISTRATION
 
 COMPARED: Final = """SELECT count(*), coalesce(sum(found = digest), 0), coalesce(sum(found <> digest), 0), coalesce(sum(found IS NULL), 0)
     FROM {kind}"""
@@ -64,27 +64,31 @@ async def _rows(database: Database) -> AsyncIterator[tuple[str, Item]]:
         async for item in database.scan(table):
             yield collection, item
     async for item in database.scan(BINDINGS):
-        if item["keyHash"]["S"] == "registration":
+        if _text(item, "keyHash") == REGISTRATION:
             yield BINDING, item
 
 
 def _id_of(kind: str, item: Item) -> str:
-    name = BINDINGS.partition if kind == BINDING else SHAPES[Collection(kind)].id
-    return str(item[name]["S"])
+    return _text(item, BINDINGS.partition if kind == BINDING else SHAPES[Collection(kind)].id)
+
+
+def _text(item: Item, name: str) -> str:
+    """A text of a row; rows that are not ours may lack it."""
+    return str(item.get(name, {}).get("S", ""))
+
+
+def _cents(item: Item, name: str) -> int:
+    return int(item.get(name, {}).get("N", "0"))
 
 
 def _enter(catalogue: Catalogue, kind: str, item: Item, *, known: bool) -> None:
     """Add a row to the ledger of its card, by what the table says and nothing else."""
+    card_id = _text(item, "cardId")
     if kind == Collection.CARDS and known:
-        catalogue.enter_ledger(item["cardId"]["S"], balance=int(item["balance"]["N"]))
-    elif (
-        kind == Collection.TRANSACTIONS
-        and item["status"]["S"] == TransactionStatus.COMPLETED
-        and catalogue.has_card(item["cardId"]["S"])
-    ):
-        amount = int(item["amount"]["N"])
-        purchase = item["type"]["S"] == TransactionType.PURCHASE
-        catalogue.enter_ledger(item["cardId"]["S"], purchases=amount if purchase else 0, payments=0 if purchase else amount)
+        catalogue.enter_ledger(card_id, balance=_cents(item, "balance"))
+    elif kind == Collection.TRANSACTIONS and _text(item, "status") == TransactionStatus.COMPLETED and catalogue.has_card(card_id):
+        cents, purchase = _cents(item, "amount"), _text(item, "type") == TransactionType.PURCHASE
+        catalogue.enter_ledger(card_id, purchases=cents if purchase else 0, payments=0 if purchase else cents)
 
 
 def _compared(catalogue: Catalogue, kind: str, others: int) -> Compared:

@@ -48,7 +48,7 @@ class Writer:
     async def write(self, documents: Documents, catalogue: Catalogue, checked: Checked, *, resume: bool) -> Written:
         """Put every row that is not there yet; stop at the twentieth that is there with other content.
 
-        Raise `CannotImport` if the files are not those that were checked, `Throttled` or an AWS failure if there is no going on:
+        Raise `CannotImport` if the files are not those that were checked or DynamoDB is too slow, an AWS failure if it cannot be had:
         what has been written by then is whole, and the same import goes on from there.
         """
         self.written.skipped_lines = self._lines = self.checkpoint.lines() if resume else 0
@@ -59,7 +59,7 @@ class Writer:
             async with asyncio.TaskGroup() as group:
                 for _ in range(IN_FLIGHT):
                     group.create_task(self._work_off(batches))
-        except* (AwsError, AwsUnreachable, Throttled, CannotImport) as failures:
+        except* (AwsError, AwsUnreachable, CannotImport) as failures:
             raise _first(failures) from None
         if self.written.conflict_count < SHOWN_MAX and lines.digest != checked.digest:
             raise CannotImport("The files changed while they were being imported. Restore them and import again.")
@@ -97,8 +97,6 @@ class Writer:
                 tries = 0 if conflict.fresh else tries + 1
             except Throttled:
                 tries += 1
-                if tries == TRIES_MAX:
-                    raise
             except Undecodable as error:
                 await self._put_singly(tuple(left.values()), error)
                 return
@@ -126,7 +124,10 @@ class Writer:
 
     async def _pause(self, tries: int) -> None:
         if tries == TRIES_MAX:
-            raise Throttled("other writers keep touching the same rows. Stop them, and import again: it goes on from here")
+            raise CannotImport(
+                f"DynamoDB refused the same rows {TRIES_MAX} times: it asks for a slower pace, or somebody else keeps touching them."
+                " Run the import again: it goes on from here."
+            )
         await asyncio.sleep(self.database.aws.rng.uniform(0, min(PAUSE_SECONDS_MAX, PAUSE_SECONDS * 2**tries)))
 
 

@@ -65,10 +65,11 @@ def read(shape: Shape, document: Mapping[str, Any], ignored: Names[str] = ()) ->
     faults: list[Fault] = []
     fields = shape.by_name
     for name, value in document.items():
+        if name in ignored:
+            continue
         field = fields.get(name)
         if field is None:
-            if name not in ignored:
-                faults.append(Fault("is not a field of this collection. Rename it, or leave it out with --ignore", name[:64]))
+            faults.append(Fault("is not a field of this collection. Rename it, or leave it out with --ignore", name[:64]))
         elif value is not None:
             try:
                 values[name] = field.kind.read(value)

@@ -6,16 +6,14 @@ adds to it); `points`; `label` (a person's e-mail); `line`; `digest` of the row;
 """
 
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 from tazco.kernel.clock import to_text
-from tazco.migration.model import Collection
+from tazco.migration.model import CannotImport, Collection
 from tazco.migration.rules.documents import Values, counted, earned
 from tazco.migration.store.rows import BINDING, Row, digest
 
@@ -127,17 +125,23 @@ def _at(instant: datetime) -> str:
 
 @contextmanager
 def catalogue() -> Iterator[Catalogue]:
-    """An empty catalogue in a temporary file, deleted on leaving; a killed process leaves it to the system's cleaning of its folder."""
-    with tempfile.TemporaryDirectory(prefix="tazco-import-") as folder:
-        database = sqlite3.connect(Path(folder) / "catalogue.sqlite", isolation_level=None)
-        try:
-            database.executescript(
-                f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; PRAGMA cache_size = -{CACHE_KIBIBYTES};"
-            )
-            for kind in KINDS:
-                database.execute(TABLE.format(kind=kind))
-            database.executescript(INDEXES)
-            database.execute("BEGIN")
-            yield Catalogue(database)
-        finally:
-            database.close()
+    """An empty catalogue in a file without a name, which is gone with the process however it ends.
+
+    Raise `CannotImport` where there is no room for it.
+    """
+    database = sqlite3.connect("", isolation_level=None)
+    try:
+        database.executescript(
+            f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; PRAGMA cache_size = -{CACHE_KIBIBYTES};"
+        )
+        for kind in KINDS:
+            database.execute(TABLE.format(kind=kind))
+        database.executescript(INDEXES)
+        database.execute("BEGIN")
+        yield Catalogue(database)
+    except sqlite3.OperationalError as error:
+        raise CannotImport(
+            f"The temporary catalogue: {error}. Make room, or set SQLITE_TMPDIR to a folder that has some."
+        ) from error
+    finally:
+        database.close()

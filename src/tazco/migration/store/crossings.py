@@ -14,7 +14,7 @@ WITHOUT_OWNER: Final = """SELECT owned.line, owned.owner FROM {kind} owned
 WITHOUT_CARD: Final = """SELECT entry.line, entry.parent FROM transactions entry
     LEFT JOIN cards ON cards.id = entry.parent WHERE cards.id IS NULL ORDER BY entry.line"""
 ON_ANOTHERS_CARD: Final = """SELECT entry.line, entry.owner FROM transactions entry
-    JOIN cards ON cards.id = entry.parent WHERE cards.owner <> entry.owner ORDER BY entry.line"""
+    JOIN cards ON cards.id = entry.parent JOIN users ON users.id = entry.owner WHERE cards.owner <> entry.owner ORDER BY entry.line"""
 SHARED_SUBJECTS: Final = """SELECT line, first FROM
     (SELECT line, min(line) OVER (PARTITION BY parent) AS first FROM users) WHERE line <> first ORDER BY line"""
 OFF_BALANCE: Final = """SELECT cards.id, cards.line, cards.amount, coalesce(ledger.total, 0) FROM cards
