@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tazco.migration.commands.exporting import export
 from tazco.migration.model import Collection
+from tazco.platform.database import Database
 from tests.contract.seeds import events
-from tests.migration.exports import Document, Folder, imported, made_up
+from tests.migration.exports import Document, Folder, checked, imported, made_up
 from tests.stage import Stage
 from tests.world import Person, World, open_world
 
@@ -65,7 +67,7 @@ async def test_people_sign_in_buy_and_pay_and_operators_see_all_of_it(
     seen = (await operator.get(f"/v1/admin/users/{BUYER}/score")).body["history"]
     steps = [each for each in folder.documents(Collection.SCORES) if each["ecosystemId"] == BUYER]
     assert seen[1]["timestamp"] == steps[-1]["timestamp"]
-    logs = (await operator.get(f"/v1/admin/audit-logs?targetType=user&targetId={BUYER}")).body["logs"]
+    logs = (await operator.get(f"/v1/admin/audit-logs?targetType=user&targetId={BUYER}")).body["auditLogs"]
     assert logs[0]["action"] == "score.adjusted"
     assert [each["sequence"] for each in await events(world, card_id)] == [1, 2]
 
@@ -118,3 +120,32 @@ async def test_a_number_that_consumers_have_seen_is_gone_on_from(empty_stage: St
         card_id = _only(folder, Collection.CARDS, BUYER)["cardId"]
         assert (await person.buy(card_id, 1)).status == 201
         assert [each["sequence"] for each in await events(world, card_id)] == [42]
+
+
+async def _a_busy_day(world: World) -> None:
+    """Something of everything that leaves a row behind."""
+    operator = await world.operator()
+    buyer, card_id = await world.cardholder()
+    await buyer.buy(card_id, 20.05)
+    await buyer.buy(card_id, 999_999)
+    await buyer.pay(card_id, 5)
+    turned_down, waiting, closed = await world.person(430), await world.person(430), await world.person()
+    request = (await turned_down.ask_for_card()).body["request"]["requestId"]
+    await operator.post(f"/v1/admin/card-requests/{request}/reject", {"reason": "Income"})
+    await waiting.ask_for_card()
+    await operator.post(f"/v1/admin/users/{closed.ecosystem_id}/disable", {"reason": "Fraud"})
+    former, former_card = await world.cardholder()
+    await former.post(f"/v1/cards/{former_card}/cancel", {})
+    await operator.post(f"/v1/admin/cards/{buyer.ecosystem_id}/{card_id}/suspend", {"reason": "Lost"})
+
+
+async def test_a_programme_of_ours_moves_to_other_tables(world: World, database: Database, tmp_path: Path) -> None:
+    await _a_busy_day(world)
+    there, here = Folder(tmp_path / "there"), Folder(tmp_path / "here")
+    await export(world.services.database, there.path, lambda _: None, force=False)
+    assert not checked(there).findings.oddities
+    assert (await imported(database, there)).exact
+    await export(database, here.path, lambda _: None, force=False)
+    assert here.contents() == there.contents()
+    assert {each["status"] for each in here.documents(Collection.CARDS)} == {"suspended", "cancelled"}
+    assert max(each["sequence"] for each in here.documents(Collection.CARDS)) == 5
