@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tazco.kernel.ids import Subject
 from tazco.migration.commands.exporting import export
 from tazco.migration.model import Collection
 from tazco.platform.database import Database
+from tazco.users.store import binding, user
 from tests.contract.seeds import events
 from tests.migration.exports import Document, Folder, checked, imported, made_up
 from tests.stage import Stage
@@ -70,6 +72,22 @@ async def test_people_sign_in_buy_and_pay_and_operators_see_all_of_it(
     logs = (await operator.get(f"/v1/admin/audit-logs?targetType=user&targetId={BUYER}")).body["auditLogs"]
     assert logs[0]["action"] == "score.adjusted"
     assert [each["sequence"] for each in await events(world, card_id)] == [1, 2]
+
+
+async def test_a_person_holds_the_card_the_request_and_the_subject(moved_in: tuple[World, Folder, dict[str, Person]]) -> None:
+    """What keeps two commands at one moment from giving a second one; without them no single command would notice."""
+    world, folder, people = moved_in
+    buyer, waiting = await world.services.database.read(user(BUYER), user(WAITING))
+    assert buyer is not None
+    assert waiting is not None
+    assert (buyer.active_card_id, buyer.open_request_id) == (_only(folder, Collection.CARDS, BUYER)["cardId"], None)
+    assert (waiting.active_card_id, waiting.open_request_id) == (
+        None,
+        _only(folder, Collection.CARD_REQUESTS, WAITING)["requestId"],
+    )
+    (bound,) = await world.services.database.read(binding(Subject(people[BUYER].subject)))
+    assert bound is not None
+    assert bound.bound_to == BUYER
 
 
 async def test_a_second_card_or_request_is_refused_as_for_anybody(moved_in: tuple[World, Folder, dict[str, Person]]) -> None:

@@ -27,7 +27,9 @@ def print_checked(console: Console, checked: Checked) -> None:
 def _print_imbalances(console: Console, findings: Findings) -> None:
     if findings.problem_count or not findings.imbalance_count:
         return
-    console.print(f"[yellow]![/] {findings.imbalance_count:,} cards whose transactions do not make their balance:")
+    console.print(
+        f"[yellow]![/] taken over although the transactions do not make the balance, {findings.imbalance_count:,} of the cards:"
+    )
     for each in findings.imbalances[:SHOWN_MAX]:
         amounts = f"balance {to_literal(each.balance)}, transactions {to_literal(each.ledger)}"
         console.print(f"  card {escape(each.card_id)} (line {each.line}): {amounts}", soft_wrap=True)
@@ -38,6 +40,8 @@ def _print_problems(console: Console, findings: Findings) -> None:
     for problem in findings.problems:
         console.print(f"[red]✗[/] {escape(str(problem))}", soft_wrap=True)
     _print_rest(console, findings.problem_count)
+    if findings.problem_count and not findings.crossed:
+        console.print("[dim]What documents say of each other is checked once each is right by itself.[/]", soft_wrap=True)
 
 
 def _print_rest(console: Console, count: int) -> None:

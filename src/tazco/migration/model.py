@@ -125,13 +125,17 @@ class Imbalance:
 
 @dataclass(slots=True)
 class Findings:
-    """What a check found. Memory stays flat: everything is counted, the first of each are kept."""
+    """What a check found. Memory stays flat: everything is counted, the first of each are kept.
+
+    `crossed`: documents were also compared with each other, which only those that are right by themselves can be.
+    """
 
     problems: list[Problem] = field(default_factory=list)
     problem_count: int = 0
     oddities: dict[Oddity, Told] = field(default_factory=dict)
     imbalances: list[Imbalance] = field(default_factory=list)
     imbalance_count: int = 0
+    crossed: bool = False
 
     def problem(self, file: str, line: int | None, fault: Fault) -> None:
         """Count a problem and keep it if it is one of the first."""

@@ -39,7 +39,7 @@ def parse(line: bytes) -> dict[str, Any]:
     except RecursionError:
         raise Unreadable("is nested too deeply") from None
     except json.JSONDecodeError as error:
-        raise Unreadable(f"is not JSON at column {error.colno}: {error.msg}. Is the file cut off?") from None
+        raise Unreadable(f"is not JSON at column {error.colno}: {error.msg.removesuffix(' at')}. Is the file cut off?") from None
     except ArithmeticError:
         raise Unreadable("has a number that is none") from None
     if not isinstance(document, dict):

@@ -66,6 +66,7 @@ ODD: Final[Mapping[Oddity, tuple[Collection, str]]] = {
 
 def cross_check(catalogue: Catalogue, names: Mapping[Collection, str], findings: Findings, *, accept_imbalance: bool) -> None:
     """Add to `findings` what does not hold between documents; `names` are those of the files."""
+    findings.crossed = True
     for collection, line, fault in _broken(catalogue):
         findings.problem(names[collection], line, fault)
     for found in _off_balance(catalogue):
