@@ -14,16 +14,21 @@ from typing import Any
 import pytest
 
 from tazco.cards.store import CARDS
+from tazco.kernel.ids import EcosystemId
+from tazco.migration.commands.checking import Documents, check
 from tazco.migration.commands.exporting import export
 from tazco.migration.commands.importing import key_of
+from tazco.migration.commands.reconciling import reconcile
 from tazco.migration.model import CannotImport, Collection, Wishes
+from tazco.migration.store.catalogue import catalogue
 from tazco.migration.store.checkpoint import NAME
 from tazco.migration.store.destination import look_at
+from tazco.migration.store.files import find
 from tazco.migration.store.rows import TABLE_OF
 from tazco.platform.database import Database
 from tazco.platform.outbox import OUTBOX
 from tazco.transactions.store import TRANSACTIONS
-from tazco.users.store import USERS
+from tazco.users.store import BINDINGS, USERS, Binding, user
 from tests.local.commands import tazco
 from tests.migration.exports import Folder, checked, imported, made_up
 from tests.stage import Stage
@@ -99,9 +104,32 @@ async def test_a_row_with_other_content_is_told_and_never_overwritten(database: 
     outcome = await imported(database, folder)
     assert not outcome.exact
     assert outcome.written.conflicts == [
-        f"cards {item['cardId']['S']}: is there with other content, changed 2 times since it was written"
+        f"cards/{item['cardId']['S']}: is there with other content, changed 2 times since it was written"
     ]
     assert await first_item(database, CARDS) == changed
+
+
+async def test_a_subject_that_is_bound_to_somebody_here_brings_no_second_person(database: Database, folder: Folder) -> None:
+    subject, ecosystem_id = (folder.documents(Collection.USERS)[0][name] for name in ("firebaseUid", "ecosystemId"))
+    await put(database, BINDINGS, BINDINGS.item(Binding(subject=subject, bound_to=EcosystemId("somebody"))))
+    outcome = await imported(database, folder)
+    assert outcome.written.conflicts == [f"users/{ecosystem_id}: its subject is bound to somebody here"]
+    assert await database.read(user(ecosystem_id)) == (None,)
+    assert await count(database, Collection.USERS) == 19
+
+
+async def test_what_is_missing_or_different_is_named(database: Database, folder: Folder) -> None:
+    await imported(database, folder)
+    item = await first_item(database, CARDS)
+    await put(database, CARDS, {**item, "updatedAt": {"S": "2031-04-05T06:07:08.090Z"}})
+    (lost, *_) = [USERS.key_of(each) async for each in database.scan(USERS)]
+    await database.delete_all(USERS, [lost])
+    with catalogue() as noted:
+        check(Documents(find(folder.path, frozenset()), Wishes()), noted, lambda _: None)
+        proof = await reconcile(database, noted, lambda _: None)
+    assert proof.rows_off == (f"cards {item['cardId']['S']}: is not as the export has it", f"users {lost[0]}: is missing")
+    assert not proof.exact
+    assert not proof.cards_off_count, "no money moved"
 
 
 async def test_a_row_that_cannot_be_read_is_told_by_its_own_name(database: Database, folder: Folder) -> None:

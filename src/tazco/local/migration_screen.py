@@ -71,7 +71,7 @@ def _print_proof(console: Console, proof: Reconciliation) -> None:
     sums = ((name, to_literal(each.export), to_literal(each.tables)) for name, each in proof.sums.items())
     print_table(("sum", "export", "tables"), sums, console)
     console.print()
-    for line in proof.cards_off:
+    for line in (*proof.rows_off, *proof.cards_off):
         console.print(f"[red]✗[/] {escape(line)}", soft_wrap=True)
     _print_rest(console, proof.cards_off_count)
     mark = "[green]✓[/]" if proof.exact else "[red]✗[/]"
@@ -120,6 +120,7 @@ def _proof_as_json(proof: Reconciliation) -> dict[str, Any]:
             for name, each in proof.rows.items()
         },
         "sums": {name: {"export": to_literal(each.export), "tables": to_literal(each.tables)} for name, each in proof.sums.items()},
+        "rowsOff": list(proof.rows_off),
         "cards": proof.cards,
         "cardsOffCount": proof.cards_off_count,
         "cardsOff": list(proof.cards_off),

@@ -221,6 +221,7 @@ class Reconciliation:
     rows: Mapping[str, Compared]
     sums: Mapping[str, Sum]
     cards: int
+    rows_off: tuple[str, ...]
     cards_off: tuple[str, ...]
     cards_off_count: int
 

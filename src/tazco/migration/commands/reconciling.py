@@ -16,6 +16,7 @@ from tazco.users.store import BINDINGS, REGISTRATION
 
 COMPARED: Final = """SELECT count(*), coalesce(sum(found = digest), 0), coalesce(sum(found <> digest), 0), coalesce(sum(found IS NULL), 0)
     FROM {kind}"""
+ROWS_OFF: Final = "SELECT id, line, found IS NULL FROM {kind} WHERE found IS NOT digest ORDER BY line LIMIT {rows_max}"
 CARDS_OFF: Final = """SELECT cards.id, cards.amount, coalesce(entries.total, 0), ledgers.balance, ledgers.purchases - ledgers.payments
     FROM cards LEFT JOIN (SELECT parent, sum(amount) AS total FROM transactions GROUP BY parent) entries ON entries.parent = cards.id
     LEFT JOIN ledgers ON ledgers.card = cards.id
@@ -53,6 +54,7 @@ async def reconcile(database: Database, catalogue: Catalogue, advance: Advance) 
     return Reconciliation(
         rows={str(kind): _compared(catalogue, kind, others[kind]) for kind in reversed(KINDS)},
         sums={name: _sum(catalogue, name) for name in EXPORTED},
+        rows_off=_rows_off(catalogue),
         cards=int(catalogue.one("SELECT count(*) FROM cards")[0]),
         cards_off=off,
         cards_off_count=count,
@@ -98,6 +100,16 @@ def _compared(catalogue: Catalogue, kind: str, others: int) -> Compared:
 
 def _sum(catalogue: Catalogue, name: str) -> Sum:
     return Sum(Money(int(catalogue.one(EXPORTED[name])[0])), Money(int(catalogue.one(IN_TABLES[name])[0])))
+
+
+def _rows_off(catalogue: Catalogue) -> tuple[str, ...]:
+    """The first rows that are missing or different; of a binding the line, for the subject is personal."""
+    told: list[str] = []
+    for kind in KINDS:
+        for row_id, line, missing in catalogue.each(ROWS_OFF.format(kind=kind, rows_max=SHOWN_MAX - len(told))):
+            name = f"of users line {line}" if kind == BINDING else row_id
+            told.append(f"{kind} {name}: is {'missing' if missing else 'not as the export has it'}")
+    return tuple(told)
 
 
 def _cards_off(catalogue: Catalogue) -> tuple[tuple[str, ...], int]:

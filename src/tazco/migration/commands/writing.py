@@ -10,7 +10,7 @@ from tazco.migration.model import SHOWN_MAX, CannotImport, Checked, Written
 from tazco.migration.store.catalogue import Catalogue
 from tazco.migration.store.checkpoint import Checkpoint
 from tazco.migration.store.files import Lines
-from tazco.migration.store.rows import Row
+from tazco.migration.store.rows import BINDING, Row
 from tazco.platform.aws import AwsError, AwsUnreachable
 from tazco.platform.codec import Undecodable
 from tazco.platform.commit import ACTIONS_MAX, Commit, Conflict, Throttled
@@ -92,8 +92,10 @@ class Writer:
             try:
                 await commit.write()
             except Conflict as conflict:
-                for place, found in conflict.fresh.items():
-                    self._compare(left.pop(place), found)
+                in_the_way = {
+                    row.document for place, found in conflict.fresh.items() if not self._alike(row := left.pop(place), found)
+                }
+                left = {place: row for place, row in left.items() if row.document not in in_the_way}
                 tries = 0 if conflict.fresh else tries + 1
             except Throttled:
                 tries += 1
@@ -106,21 +108,26 @@ class Writer:
             if tries:
                 await self._pause(tries)
 
-    def _compare(self, row: Row, found: Any) -> None:
+    def _alike(self, row: Row, found: Any) -> bool:
         if found == row.record:
             self.written.there += 1
-            return
+            return True
         version = getattr(found, "version", 1)
         since = f", changed {version - 1} times since it was written" if version > 1 else ""
-        self.written.conflict(f"{row.table.name} {row.id}: is there with other content{since}")
+        what = "its subject is bound to somebody here" if row.kind == BINDING else f"is there with other content{since}"
+        self.written.conflict(f"{row.document}: {what}")
+        return False
 
     async def _put_singly(self, rows: tuple[Row, ...], error: Undecodable) -> None:
-        """One of the rows is there and cannot be read: find out which."""
-        if len(rows) == 1:
-            self.written.conflict(f"{rows[0].table.name} {rows[0].id}: is there and cannot be read: {error}")
-            return
+        """One of the rows is there and cannot be read: find out in which document."""
+        documents: dict[str, list[Row]] = {}
         for row in rows:
-            await self._put((row,))
+            documents.setdefault(row.document, []).append(row)
+        if len(documents) == 1:
+            self.written.conflict(f"{rows[0].document}: is there and cannot be read: {error}")
+            return
+        for each in documents.values():
+            await self._put(tuple(each))
 
     async def _pause(self, tries: int) -> None:
         if tries == TRIES_MAX:

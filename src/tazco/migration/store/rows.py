@@ -57,10 +57,14 @@ class Guards(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row to write. `kind` is its collection, or `bindings`; `id` tells it from the others of its kind."""
+    """A row to write. `kind` is its collection, or `bindings`; `id` tells it from the others of its kind.
+
+    Rows of the same `document` belong together: a person is nobody without the binding of the subject.
+    """
 
     kind: str
     id: str
+    document: str
     table: Table[Any]
     record: Record
 
@@ -72,11 +76,12 @@ def rows_of(collection: Collection, values: Values, guards: Guards) -> tuple[Row
     if issubclass(table.record, Versioned):
         given["version"] = 1
     _complete(collection, given, guards)
-    row = Row(collection, values[shape.id], table, table.record(**given))
+    document = f"{collection}/{values[shape.id]}"
+    row = Row(collection, values[shape.id], document, table, table.record(**given))
     if collection is not Collection.USERS:
         return (row,)
     binding = Binding(subject=given["subject"], bound_to=given["ecosystem_id"], version=1)
-    return (row, Row(BINDING, given["subject"], BINDINGS, binding))
+    return (row, Row(BINDING, given["subject"], document, BINDINGS, binding))
 
 
 def _complete(collection: Collection, given: dict[str, Any], guards: Guards) -> None:
