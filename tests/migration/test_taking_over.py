@@ -264,3 +264,17 @@ def test_options_that_mean_nothing_are_told(folder: Folder, tmp_path: Path, opti
     ended = tazco(tmp_path, "import", str(folder.path), "--check", *options)
     assert ended.returncode == 2
     assert message in ended.stderr
+
+
+def test_it_asks_before_it_writes_to_another_machine(empty_stage: Stage, folder: Folder, tmp_path: Path) -> None:
+    """0.0.0.0 reaches this machine and is no loopback address: as good as another one."""
+    url = empty_stage.url.replace("127.0.0.1", "0.0.0.0")  # noqa: S104 - called, not listened on
+    elsewhere = {**empty_stage.environment, "AWS_ENDPOINT_URL": url}
+    asked = tazco(tmp_path, "import", str(folder.path), environment=elsewhere, typed="n\n")
+    assert asked.returncode == 1
+    assert f"at {url}" in asked.stderr
+    assert "there? y/N" in asked.stderr
+    assert "Nothing was done" in asked.stderr
+    told = tazco(tmp_path, "import", str(folder.path), "--yes", environment=elsewhere)
+    assert told.returncode == 0, told.stderr
+    assert "the tables are exactly what the export says" in told.stderr

@@ -53,7 +53,9 @@ def print_outcome(console: Console, outcome: Outcome, seconds: float) -> None:
     """What was written, what was in the way, and the proof."""
     written = outcome.written
     resumed = f", {written.skipped_lines:,} lines were known to be done" if written.skipped_lines else ""
-    console.print(f"[bold]wrote[/] {written.put:,} rows in {seconds:.1f} s; {written.there:,} were there already{resumed}")
+    console.print(
+        f"[bold]wrote[/] {written.put:,} rows; {written.there:,} were there already{resumed}; {seconds:.1f} s with the proof"
+    )
     for conflict in written.conflicts:
         console.print(f"[red]✗[/] {escape(conflict)}", soft_wrap=True)
     if outcome.proof is not None:
