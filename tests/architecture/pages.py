@@ -11,6 +11,8 @@ from pydantic_core import PydanticUndefined
 import tazco
 from tazco.deployment.stacks import Stack
 from tazco.deployment.template import Declarations, readable
+from tazco.migration.model import ODDITIES, Collection
+from tazco.migration.rules.shapes import SHAPES
 from tazco.platform.policy import TUNABLES
 from tazco.platform.settings import PREFIX, Settings
 from tazco.platform.tables import Table
@@ -74,7 +76,35 @@ def tables() -> Iterator[str]:
         yield f"| `{subscription.queue}` | {', '.join(f'`{kind}`' for kind in subscription.event_types)} |"
 
 
-PAGES = {"configuration.md": configuration, "costs.md": costs, "tables.md": tables}
+MARK = "<!-- Below: generated from the declarations; `make fix` writes it, a test compares. Do not edit. -->"
+
+
+def migration() -> Iterator[str]:
+    """The words of the page as they are, and below them the oddities and the fields of every collection."""
+    words, _, _ = (DOCS / "migration.md").read_text().partition(MARK)
+    yield words + MARK
+    yield "\n| | |\n|---|---|"
+    for oddity, meaning in ODDITIES.items():
+        yield f"| `{oddity}` | {meaning} |"
+    yield "\n## The fields\n"
+    yield "Optional fields may be missing or null. Money is a JSON number in whole units with at most two decimals by value. An instant is an"
+    yield "ISO 8601 time with its zone, as `toISOString()` writes it; it is kept in UTC with 24 characters. An export writes optional fields that"
+    yield "have a value, those that the import derived too, and always `updatedAt`.\n"
+    for collection in reversed(Collection):
+        yield f"### {collection}.ndjson\n"
+        yield "| field | required | type | meaning |\n|---|---|---|---|"
+        for field in SHAPES[collection].fields:
+            yield f"| `{field.name}` | {'yes' if field.required else ''} | {field.kind.label} | {field.meaning} |"
+        yield ""
+    yield "## What an export promises"
+    yield ""
+    yield "Files get their names once all of them are whole; files that are there are kept unless `--force` is given; only their owner may read"
+    yield "them. Each row is read strongly consistent, each at its own moment: while the service is in use, a purchase may be in `cards` and not"
+    yield "in `transactions`. Stop writing, or restore the tables to one moment beside the live ones and export those (`TAZCO_TABLE_PREFIX`)."
+    yield "`tazco import --check DIR` says whether all of it adds up. Not exported: sign-ins, idempotency records, events, messages."
+
+
+PAGES = {"configuration.md": configuration, "costs.md": costs, "tables.md": tables, "migration.md": migration}
 
 
 def text_of(name: str) -> str:

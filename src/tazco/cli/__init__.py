@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tazco import __version__
-from tazco.cli import deploy, events_again, events_seen, histories, people, processes, queues, resources
+from tazco.cli import deploy, events_again, events_seen, histories, migration, people, processes, queues, resources
 from tazco.local.terminal import out
 
 cli = typer.Typer(
@@ -16,7 +16,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (processes, resources, people, histories):
+for group in (processes, resources, people, histories, migration):
     cli.add_typer(group.commands)
 events_seen.events.add_typer(events_again.commands)
 cli.add_typer(events_seen.events, name="events")

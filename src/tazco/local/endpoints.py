@@ -1,5 +1,6 @@
 """Whether anybody is at home, asked before a patient client spends a minute on finding out."""
 
+import ipaddress
 import socket
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -24,6 +25,15 @@ def listens(url: str) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def on_loopback(url: str) -> bool:
+    """The URL is one of this machine itself."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def must_listen(cloud: "Cloud", *services: str) -> None:

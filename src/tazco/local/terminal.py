@@ -38,6 +38,7 @@ def failures_explained() -> Iterator[None]:
     from tazco.local.people import DemoFailed, SignInFailed
     from tazco.local.queue_states import NotRedrivable
     from tazco.local.replay.limits import CannotReplay
+    from tazco.migration.model import CannotImport
     from tazco.platform.aws import AwsError, AwsUnreachable
     from tazco.platform.cloud import CloudMisconfigured
     from tazco.platform.policy_source import NoPolicy
@@ -49,7 +50,7 @@ def failures_explained() -> Iterator[None]:
         yield
     except (BadSettings, CloudMisconfigured, NotProvisioned, CannotReplay, CannotStart, NobodyThere, NothingChosen) as error:
         fail(str(error))
-    except (NoQueue, NotRedrivable) as error:
+    except (CannotImport, NoQueue, NotRedrivable) as error:
         fail(str(error))
     except NoPolicy as error:
         fail(f"{error}\n`tazco doctor` checks endpoint, credentials and parameters.")

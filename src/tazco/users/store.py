@@ -17,6 +17,9 @@ BY_EMAIL: Final = Index(name="UserByEmail", partition="email")
 SAME_EMAIL_MAX: Final = 25
 """So many people are found under one e-mail; the identity provider keeps e-mails apart, the tables do not."""
 
+REGISTRATION: Final = "registration"
+"""What tells a binding from the stored answers beside it."""
+
 USERS: Final = Table(
     name="users",
     record=User,
@@ -37,7 +40,7 @@ class Binding(Versioned):
     """
 
     subject: Subject
-    kind: str = "registration"
+    kind: str = REGISTRATION
     bound_to: EcosystemId
 
 
@@ -58,7 +61,7 @@ def user(ecosystem_id: str) -> Get[User]:
 
 def binding(subject: Subject) -> Get[Binding]:
     """The person to whom a subject was bound at registration."""
-    return Get(BINDINGS, (subject, "registration"))
+    return Get(BINDINGS, (subject, REGISTRATION))
 
 
 def named_by_email(email: str) -> EntriesOf:

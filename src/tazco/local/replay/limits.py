@@ -4,15 +4,14 @@ Only ever on a cloud of this machine: a policy on real AWS belongs to its operat
 """
 
 import asyncio
-import ipaddress
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from tazco.card_requests.commands import limit_of
 from tazco.kernel.money import Money, to_literal
+from tazco.local.endpoints import on_loopback
 from tazco.local.replay.histories import History, starting_score
 from tazco.local.replay.operator import Operator
 from tazco.local.replay.patient_client import Unexpected
@@ -45,11 +44,7 @@ class CannotReplay(Exception):
 
 def on_this_machine(cloud: Cloud) -> bool:
     """The parameters are served from a loopback address."""
-    host = urlsplit(cloud.endpoint("ssm")).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return on_loopback(cloud.endpoint("ssm"))
 
 
 def needed_limits(histories: tuple[History, ...], policy: Policy) -> dict[Tier, Money]:

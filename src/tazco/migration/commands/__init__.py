@@ -1,0 +1,1 @@
+"""Checking, writing, reconciling, exporting."""

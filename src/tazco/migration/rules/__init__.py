@@ -1,0 +1,1 @@
+"""The shape of the documents and what must hold in them; pure."""
