@@ -1,0 +1,79 @@
+"""The cloud under test, and what a test's outcome means there: as documented, known to differ, or neither."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tazco.platform.cloud import Cloud
+from tests.conformance.behaviours import BEHAVIOURS, Service
+from tests.conformance.here import Here
+from tests.conformance.resources import Rows, make_table, sweep
+from tests.conformance.running import HERE, VERDICT, Verdict, new_prefix, target_of
+from tests.conformance.targets import PREFIX_VARIABLE, TARGET_VARIABLE
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what the target does not serve itself."""
+    target = target_of(os.environ)
+    for item in items:
+        declared = _declared(item)
+        if declared is not None and declared not in target.services:
+            item.add_marker(pytest.mark.skip(reason=f"{target.title} does not serve {declared.title} itself"))
+
+
+def _declared(item: pytest.Item) -> Service | None:
+    ours = isinstance(item, pytest.Function) and item.function.__module__.startswith("tests.conformance.")
+    found = BEHAVIOURS.get(item.name) if ours else None
+    return found.service if found else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Judge a behaviour; what is known to differ has to differ, and in the way that is known."""
+    report: Any = yield
+    if _declared(item) is None or report.when != "call" or report.skipped:
+        return report
+    deviation = target_of(os.environ).deviations.get(item.name)
+    error = call.excinfo.value if call.excinfo else None
+    verdict = Verdict.CONFORMS if error is None else Verdict.DEVIATES
+    if deviation is not None and error is None:
+        report.outcome = "failed"
+        report.longrepr = f"{item.name} does as AWS does now. Delete its deviation and run the suite with --target again."
+    elif deviation is not None and isinstance(error, AssertionError | ClientError):
+        if deviation.shows in str(error):
+            report.outcome = "skipped"
+            report.wasxfail = f"it is known that {deviation.instead}"
+        else:
+            report.sections.append(("Known deviation", f"It is known to differ, but by failing with: {deviation.shows}"))
+    report.user_properties.append((VERDICT, verdict.value))
+    return report
+
+
+@pytest.fixture(scope="session")
+def here(request: pytest.FixtureRequest) -> Iterator[Here]:
+    """The embedded cloud, unless the environment names a target and says where it is. Afterwards nothing is left of the run."""
+    if TARGET_VARIABLE in os.environ:
+        cloud = Cloud.from_environment()
+    else:
+        cloud = Cloud.from_mapping(request.getfixturevalue("embedded_cloud").environment())
+    place = Here.at(target_of(os.environ), cloud, os.environ.get(PREFIX_VARIABLE) or new_prefix())
+    request.config.stash[HERE] = place
+    try:
+        yield place
+    finally:
+        sweep(place)
+
+
+@pytest.fixture(scope="session")
+def rows(here: Here) -> Rows:
+    """A table that all tests share; each keeps to partitions of its own."""
+    return make_table(here)
+
+
+@pytest.fixture
+def part(here: Here) -> str:
+    """A partition, or a shard, that nobody else uses."""
+    return here.name("part")
