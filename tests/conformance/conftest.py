@@ -77,3 +77,9 @@ def rows(here: Here) -> Rows:
 def part(here: Here) -> str:
     """A partition, or a shard, that nobody else uses."""
     return here.name("part")
+
+
+@pytest.fixture(scope="session")
+def others(here: Here) -> Rows:
+    """A second table, for what reaches over two, and what is told of a table: protected, recoverable, with rows that expire."""
+    return make_table(here, DeletionProtectionEnabled=True)

@@ -25,7 +25,7 @@ INDEX: Final = "ByShard"
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A table as Tazco's are: `part` + `line`, on demand, and a sparse index of keys only, `shard` + `at`."""
+    """A table as Tazco's are: `part` + `line`, on demand, and a sparse index of keys only, `pendingShard` + `createdAt`."""
 
     here: Here
     table: str
@@ -57,7 +57,7 @@ class Rows:
         return self(
             "Query",
             IndexName=INDEX,
-            KeyConditionExpression="shard = :shard",
+            KeyConditionExpression="pendingShard = :shard",
             ExpressionAttributeValues={":shard": {"S": shard}},
             **arguments,
         )
@@ -86,10 +86,10 @@ def make_table(here: Here, **others: Any) -> Rows:
         "CreateTable",
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("part", "line", "shard", "at")],
+        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("part", "line", "pendingShard", "createdAt")],
         KeySchema=_keys("part", "line"),
         GlobalSecondaryIndexes=[
-            {"IndexName": INDEX, "KeySchema": _keys("shard", "at"), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+            {"IndexName": INDEX, "KeySchema": _keys("pendingShard", "createdAt"), "Projection": {"ProjectionType": "KEYS_ONLY"}}
         ],
         **others,
     )
