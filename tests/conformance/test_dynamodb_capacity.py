@@ -94,7 +94,7 @@ def test_a_filter_makes_a_query_no_cheaper(rows: Rows, part: str) -> None:
         rows.put(part, str(number), note=_filled(part, KILOBYTE, str(number)))
     answer = rows.of(
         part,
-        FilterExpression="attribute_not_exists(part)",
+        FilterExpression="attribute_not_exists(note)",
         ReturnConsumedCapacity="TOTAL",
     )
     assert (answer["Count"], _units(answer)) == (0, 2)

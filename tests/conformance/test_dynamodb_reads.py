@@ -4,7 +4,7 @@ import pytest
 
 from tests.conformance.behaviours import Service, behaviour
 from tests.conformance.here import Here, refused
-from tests.conformance.resources import INDEX, Rows, key, row
+from tests.conformance.resources import Rows, key, row
 
 INVALID = "ValidationException"
 PAGING = "Query.Pagination"
@@ -105,7 +105,7 @@ def test_a_page_ends_after_a_megabyte(rows: Rows, part: str) -> None:
     guide="Query.Other#Query.Limit",
 )
 def test_the_limit_counts_before_the_filter(rows: Rows, seven: str) -> None:
-    answer = rows.of(seven, Limit=3, FilterExpression="line > :line", values={":line": {"S": "5"}})
+    answer = rows.of(seven, Limit=3, FilterExpression="note = :note", values={":note": {"S": "another"}})
     assert (answer["Count"], answer["ScannedCount"]) == (0, 3)
     assert answer["LastEvaluatedKey"] == key(seven, "2")
 
@@ -147,8 +147,9 @@ def test_a_start_key_for_an_index_without_its_keys_is_refused(rows: Rows, seven:
 
 @behaviour(Service.DYNAMODB, "An index of keys only gives the keys of index and table and nothing else", api="Projection")
 def test_an_index_of_keys_gives_keys(rows: Rows, seven: str) -> None:
-    entries = rows.of_shard(seven, Limit=1)["Items"]
-    assert entries == [{**key(seven, "0"), "pendingShard": {"S": seven}, "createdAt": {"S": "0"}}]
+    (entry,) = rows.of_shard(seven, Limit=1)["Items"]
+    assert entry.keys() == {"part", "line", "pendingShard", "createdAt"}
+    assert (entry["part"], entry["createdAt"]) == ({"S": seven}, {"S": "0"})
 
 
 @behaviour(Service.DYNAMODB, "An index of keys only refuses to give all attributes", api="Query")
@@ -194,7 +195,7 @@ def test_entries_can_be_counted(rows: Rows, seven: str) -> None:
 
 
 @behaviour(Service.DYNAMODB, "A scan goes over all rows page by page, each once, and gives the attributes asked for", api="Scan")
-def test_a_scan_goes_over_all_rows(here: Here, others: Rows) -> None:
+def test_a_scan_goes_over_all_rows(others: Rows) -> None:
     for number in range(7):
         others.put(f"scanned{number}", note="not asked for")
     found, start = [], None
@@ -205,7 +206,6 @@ def test_a_scan_goes_over_all_rows(here: Here, others: Rows) -> None:
         start = answer.get("LastEvaluatedKey")
         if not start:
             break
-    assert here.prefix
     assert not start
     assert len(found) == len({str(each) for each in found})
     assert [each for each in found if each["part"]["S"].startswith("scanned") and each.keys() != {"part", "line"}] == []
@@ -214,7 +214,6 @@ def test_a_scan_goes_over_all_rows(here: Here, others: Rows) -> None:
 
 @behaviour(Service.DYNAMODB, "An index that is not there cannot be read", api="Query")
 def test_an_index_that_is_not_there_is_refused(rows: Rows, seven: str) -> None:
-    assert INDEX
     with refused(INVALID):
         rows(
             "Query",
