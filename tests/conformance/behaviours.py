@@ -20,7 +20,7 @@ class Service(StrEnum):
     SSM = "ssm"
 
     @property
-    def title(self) -> str:
+    def label(self) -> str:
         """As people call it."""
         return TITLES[self]
 
@@ -59,16 +59,17 @@ GUIDES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """One thing that Tazco relies on; `name` is that of its test, `source` the page that says so."""
+    """One thing that Tazco relies on; `name` and `module` are those of its test, `source` is the page that says so."""
 
     name: str
+    module: str
     service: Service
     text: str
     source: str
 
 
 BEHAVIOURS: dict[str, Behaviour] = {}
-"""Every declared behaviour by name, in the order of its file; complete once the tests have been imported."""
+"""Every declared behaviour by name, in the order in which they were imported; complete once the tests have been imported."""
 
 
 def behaviour(service: Service, text: str, *, api: str = "", guide: str = "", source: str = "") -> Callable[[Test], Test]:
@@ -79,7 +80,7 @@ def behaviour(service: Service, text: str, *, api: str = "", guide: str = "", so
     def declare(test: Test) -> Test:
         name = test.__name__
         assert name not in BEHAVIOURS, f"{name} is declared twice"
-        BEHAVIOURS[name] = Behaviour(name=name, service=service, text=text, source=page)
+        BEHAVIOURS[name] = Behaviour(name=name, module=test.__module__.rpartition(".")[2], service=service, text=text, source=page)
         return test
 
     return declare

@@ -1,17 +1,16 @@
 """The cloud under test, and what a test's outcome means there: as documented, known to differ, or neither."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tazco.platform.cloud import Cloud
 from tests.conformance.behaviours import BEHAVIOURS, Service
 from tests.conformance.here import Here
 from tests.conformance.resources import Rows, make_table, sweep
-from tests.conformance.running import HERE, VERDICT, Verdict, new_prefix, target_of
+from tests.conformance.running import HERE, VERDICT, judge, new_prefix, target_of
 from tests.conformance.targets import PREFIX_VARIABLE, TARGET_VARIABLE
 
 
@@ -21,34 +20,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         declared = _declared(item)
         if declared is not None and declared not in target.services:
-            item.add_marker(pytest.mark.skip(reason=f"{target.title} does not serve {declared.title} itself"))
+            item.add_marker(pytest.mark.skip(reason=f"{target.title} does not serve {declared.label} itself"))
 
 
 def _declared(item: pytest.Item) -> Service | None:
     ours = isinstance(item, pytest.Function) and item.function.__module__.startswith("tests.conformance.")
-    found = BEHAVIOURS.get(item.name) if ours else None
+    found = BEHAVIOURS.get(_name(item)) if ours else None
     return found.service if found else None
 
 
+def _name(item: pytest.Item) -> str:
+    """The name of the test's function, without its parameters."""
+    return str(getattr(item, "originalname", item.name))
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Judge a behaviour; what is known to differ has to differ, and in the way that is known."""
     report: Any = yield
     if _declared(item) is None or report.when != "call" or report.skipped:
         return report
-    deviation = target_of(os.environ).deviations.get(item.name)
     error = call.excinfo.value if call.excinfo else None
-    verdict = Verdict.CONFORMS if error is None else Verdict.DEVIATES
-    if deviation is not None and error is None:
-        report.outcome = "failed"
-        report.longrepr = f"{item.name} does as AWS does now. Delete its deviation and run the suite with --target again."
-    elif deviation is not None and isinstance(error, AssertionError | ClientError):
-        if deviation.shows in str(error):
-            report.outcome = "skipped"
-            report.wasxfail = f"it is known that {deviation.instead}"
-        else:
-            report.sections.append(("Known deviation", f"It is known to differ, but by failing with: {deviation.shows}"))
-    report.user_properties.append((VERDICT, verdict.value))
+    judgement = judge(_name(item), target_of(os.environ).deviations.get(_name(item)), error)
+    report.user_properties.append((VERDICT, (_name(item), judgement.verdict.value)))
+    if judgement.expected and error is not None:
+        report.outcome, report.wasxfail = "skipped", judgement.told
+    elif not judgement.expected and error is None:
+        report.outcome, report.longrepr = "failed", judgement.told
+    elif judgement.told:
+        report.sections.append(("conformance", judgement.told))
     return report
 
 

@@ -86,7 +86,9 @@ def make_table(here: Here, **others: Any) -> Rows:
         "CreateTable",
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("part", "line", "pendingShard", "createdAt")],
+        AttributeDefinitions=[
+            {"AttributeName": each, "AttributeType": "S"} for each in ("part", "line", "pendingShard", "createdAt")
+        ],
         KeySchema=_keys("part", "line"),
         GlobalSecondaryIndexes=[
             {"IndexName": INDEX, "KeySchema": _keys("pendingShard", "createdAt"), "Projection": {"ProjectionType": "KEYS_ONLY"}}

@@ -17,8 +17,9 @@ def _filled(part: str, size: int, line: str = "1") -> str:
 
 
 def _units(answer: dict[str, Any]) -> float:
-    told = answer["ConsumedCapacity"]
-    return sum(each["CapacityUnits"] for each in (told if isinstance(told, list) else [told]))
+    told = answer.get("ConsumedCapacity")
+    assert told, "the answer says nothing of capacity"
+    return float(sum(each["CapacityUnits"] for each in (told if isinstance(told, list) else [told])))
 
 
 def _index_units(answer: dict[str, Any]) -> float:
@@ -54,7 +55,9 @@ def test_an_update_costs_the_larger_of_before_and_after(rows: Rows, part: str) -
     assert _units(_update(rows, part, "REMOVE note")) == 1
 
 
-@behaviour(Service.DYNAMODB, "A consistent read costs a unit for each 4 KB begun, an eventually consistent one half of it", guide=UNITS)
+@behaviour(
+    Service.DYNAMODB, "A consistent read costs a unit for each 4 KB begun, an eventually consistent one half of it", guide=UNITS
+)
 def test_a_read_costs_a_unit_for_each_4_kilobytes(rows: Rows, part: str) -> None:
     rows.put(part, note=_filled(part, 4 * KILOBYTE))
     assert _units(rows("GetItem", Key=key(part), ConsistentRead=True, ReturnConsumedCapacity="TOTAL")) == 1
@@ -127,7 +130,11 @@ def test_a_change_beside_an_index_costs_it_nothing(rows: Rows, part: str) -> Non
     assert (_table_units(answer), _index_units(answer)) == (1, 0)
 
 
-@behaviour(Service.DYNAMODB, "Within a transaction a write costs two units for each KB begun", guide="transaction-apis#transaction-capacity-handling")
+@behaviour(
+    Service.DYNAMODB,
+    "Within a transaction a write costs two units for each KB begun",
+    guide="transaction-apis#transaction-capacity-handling",
+)
 def test_a_transaction_costs_two_units_a_kilobyte(here: Here, rows: Rows, part: str) -> None:
     actions = [_put(rows, part, "1"), _put(rows, part, "2", note=_filled(part, KILOBYTE + 1, "2"))]
     assert _transact(here, *actions) == (2 + 4, 0)

@@ -1,5 +1,7 @@
 """Reads: batches, pages, start keys, and what an index can and cannot say."""
 
+from typing import Any
+
 import pytest
 
 from tests.conformance.behaviours import Service, behaviour
@@ -44,7 +46,11 @@ def test_a_batch_that_reads_a_row_twice_is_refused(here: Here, rows: Rows, seven
         here.dynamodb("BatchGetItem", RequestItems={rows.table: {"Keys": [key(seven), key(seven)]}})
 
 
-@behaviour(Service.DYNAMODB, "A batch of more than 16 MB hands back the keys that are left, and asking for them gives the rest", api="BatchGetItem")
+@behaviour(
+    Service.DYNAMODB,
+    "A batch of more than 16 MB hands back the keys that are left, and asking for them gives the rest",
+    api="BatchGetItem",
+)
 def test_a_batch_hands_back_the_keys_beyond_16_megabytes(here: Here, rows: Rows, part: str) -> None:
     large = 43
     for number in range(large):
@@ -158,7 +164,11 @@ def test_an_index_of_keys_refuses_to_give_more(rows: Rows, seven: str) -> None:
         rows.of_shard(seven, Select="ALL_ATTRIBUTES")
 
 
-@behaviour(Service.DYNAMODB, "A row without the keys of an index is not in it, and leaves it when it loses one", guide="bp-indexes-general-sparse-indexes")
+@behaviour(
+    Service.DYNAMODB,
+    "A row without the keys of an index is not in it, and leaves it when it loses one",
+    guide="bp-indexes-general-sparse-indexes",
+)
 def test_an_index_is_sparse(here: Here, rows: Rows, part: str) -> None:
     rows.put(part, "never", pendingShard=part)
     rows.put(part, "once", pendingShard=part, createdAt="1")
@@ -168,7 +178,9 @@ def test_an_index_is_sparse(here: Here, rows: Rows, part: str) -> None:
     assert rows.get(part, "once") == row(part, "once", createdAt="1")
 
 
-@behaviour(Service.DYNAMODB, "An index is read page by page in the order of its sort key, ties included, each entry once", guide=PAGING)
+@behaviour(
+    Service.DYNAMODB, "An index is read page by page in the order of its sort key, ties included, each entry once", guide=PAGING
+)
 def test_an_index_is_read_page_by_page(rows: Rows, seven: str) -> None:
     entries, start = [], None
     for _ in range(9):
@@ -200,7 +212,7 @@ def test_a_scan_goes_over_all_rows(others: Rows) -> None:
         others.put(f"scanned{number}", note="not asked for")
     found, start = [], None
     for _ in range(99):
-        arguments = {"ExclusiveStartKey": start} if start else {}
+        arguments: dict[str, Any] = {"ExclusiveStartKey": start} if start else {}
         answer = others("Scan", ConsistentRead=True, Limit=2, ProjectionExpression="part, line", **arguments)
         found += answer["Items"]
         start = answer.get("LastEvaluatedKey")

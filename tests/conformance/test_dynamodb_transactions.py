@@ -73,7 +73,9 @@ def test_a_transaction_of_which_one_condition_fails_writes_nothing(here: Here, r
 def test_a_cancelled_transaction_gives_a_reason_for_each_action_in_order(here: Here, rows: Rows, part: str) -> None:
     rows.put(part, "taken", version=7)
     with refused(CANCELLED) as refusal:
-        transact(here, put(rows, part, "a"), put(rows, part, "taken", first=True), check(rows, part, "missing"), add(rows, part, "b"))
+        transact(
+            here, put(rows, part, "a"), put(rows, part, "taken", first=True), check(rows, part, "missing"), add(rows, part, "b")
+        )
     reasons = refusal.body["CancellationReasons"]
     assert [reason["Code"] for reason in reasons] == ["None", "ConditionalCheckFailed", "ConditionalCheckFailed", "None"]
     assert [reason.get("Item") for reason in reasons] == [None, row(part, "taken", version=7), None, None]

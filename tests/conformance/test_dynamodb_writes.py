@@ -14,7 +14,9 @@ ABSENT = "attribute_not_exists(part)"
 ITEM_BYTES_MAX = 400 * 1024
 
 
-@behaviour(Service.DYNAMODB, "A put on condition that there is no row is refused where there is one, and changes nothing", api="PutItem")
+@behaviour(
+    Service.DYNAMODB, "A put on condition that there is no row is refused where there is one, and changes nothing", api="PutItem"
+)
 def test_a_put_that_must_be_the_first_is_refused_where_there_is_a_row(rows: Rows, part: str) -> None:
     rows.put(part, note="first")
     with refused(FAILED):
@@ -22,7 +24,9 @@ def test_a_put_that_must_be_the_first_is_refused_where_there_is_a_row(rows: Rows
     assert rows.get(part) == row(part, note="first")
 
 
-@behaviour(Service.DYNAMODB, "A put whose condition fails gives the row that stood in its way, if ALL_OLD is asked for", api="PutItem")
+@behaviour(
+    Service.DYNAMODB, "A put whose condition fails gives the row that stood in its way, if ALL_OLD is asked for", api="PutItem"
+)
 def test_a_put_that_fails_gives_the_row_that_stood_in_its_way(rows: Rows, part: str) -> None:
     rows.put(part, note="first")
     with refused(FAILED) as refusal:
@@ -90,14 +94,20 @@ def test_a_comparison_with_a_missing_attribute_or_another_type_does_not_hold(row
             )
 
 
-@behaviour(Service.DYNAMODB, "One update sets and removes attributes and leaves the others alone", guide="Expressions.UpdateExpressions")
+@behaviour(
+    Service.DYNAMODB, "One update sets and removes attributes and leaves the others alone", guide="Expressions.UpdateExpressions"
+)
 def test_one_update_sets_and_removes_and_leaves_the_rest_alone(rows: Rows, part: str) -> None:
     rows.put(part, version=1, pendingShard="s", createdAt="t", note="stays")
     _update(rows, part, "SET version = :new REMOVE pendingShard, createdAt", "version = :old", old=1, new=2)
     assert rows.get(part) == row(part, version=2, note="stays")
 
 
-@behaviour(Service.DYNAMODB, "An empty string is refused as a key of the table", guide="HowItWorks.NamingRulesDataTypes#HowItWorks.DataTypes")
+@behaviour(
+    Service.DYNAMODB,
+    "An empty string is refused as a key of the table",
+    guide="HowItWorks.NamingRulesDataTypes#HowItWorks.DataTypes",
+)
 @pytest.mark.parametrize("place", [("", "1"), ("x", "")], ids=["partition", "sort"])
 def test_an_empty_string_is_refused_as_a_key(rows: Rows, place: tuple[str, str]) -> None:
     with refused(INVALID):
@@ -174,7 +184,11 @@ def test_a_row_has_400_kilobytes_at_most(rows: Rows, part: str) -> None:
 def test_a_batch_writes_25_rows(rows: Rows, part: str) -> None:
     _batch(rows, [{"PutRequest": {"Item": row(part, f"{number:02}")}} for number in range(25)])
     assert rows.of(part)["Count"] == 25
-    _batch(rows, [{"DeleteRequest": {"Key": key(part, f"{number:02}")}} for number in range(24)] + [{"PutRequest": {"Item": row(part, "z")}}])
+    _batch(
+        rows,
+        [{"DeleteRequest": {"Key": key(part, f"{number:02}")}} for number in range(24)]
+        + [{"PutRequest": {"Item": row(part, "z")}}],
+    )
     assert [each["line"]["S"] for each in rows.of(part)["Items"]] == ["24", "z"]
 
 

@@ -73,7 +73,11 @@ def _rule(here: Here, bus: str, rule: str, kinds: list[str], queue: Queue, **tar
     assert answer["FailedEntryCount"] == 0, answer
 
 
-@behaviour(Service.EVENTBRIDGE, "An event that a rule matches arrives in its queue, as it was put and with an id and the rule's account", guide="eb-events-structure")
+@behaviour(
+    Service.EVENTBRIDGE,
+    "An event that a rule matches arrives in its queue, as it was put and with an id and the rule's account",
+    guide="eb-events-structure",
+)
 def test_an_event_that_matches_arrives(here: Here, bus: Bus) -> None:
     mark = here.name("mark")
     event = next(each for each in bus.event(mark, Time=1_700_000_000) if each["detail"].get("mark") == mark)
@@ -115,7 +119,9 @@ def _failed(answer: dict[str, Any]) -> list[int]:
     return failed
 
 
-@behaviour(Service.EVENTBRIDGE, "An entry whose detail is no JSON fails alone, at its place in the answer", api="PutEventsResultEntry")
+@behaviour(
+    Service.EVENTBRIDGE, "An entry whose detail is no JSON fails alone, at its place in the answer", api="PutEventsResultEntry"
+)
 def test_an_entry_without_json_fails_alone(bus: Bus) -> None:
     good = bus.entry(kind="unwanted")
     assert _failed(bus.put(good, {**good, "Detail": "{no json"}, good)) == [1], "the entry was taken"
@@ -136,7 +142,9 @@ def test_an_entry_without_its_source_fails_alone(bus: Bus) -> None:
 @behaviour(Service.EVENTBRIDGE, "An entry without its type fails alone", api="PutEventsRequestEntry")
 def test_an_entry_without_its_type_fails_alone(bus: Bus) -> None:
     good = bus.entry(kind="unwanted")
-    assert _failed(bus.put(good, {name: value for name, value in good.items() if name != "DetailType"})) == [1], "the entry was taken"
+    assert _failed(bus.put(good, {name: value for name, value in good.items() if name != "DetailType"})) == [1], (
+        "the entry was taken"
+    )
 
 
 @behaviour(Service.EVENTBRIDGE, "An event of nearly 1 MB is taken", api="PutEvents")
@@ -167,7 +175,9 @@ def test_an_event_for_a_bus_that_is_not_there_is_acknowledged(here: Here, bus: B
     assert answer["Entries"][0]["EventId"]
 
 
-@behaviour(Service.EVENTBRIDGE, "An event that cannot be delivered goes to the dead-letter queue of the target", guide="eb-rule-dlq")
+@behaviour(
+    Service.EVENTBRIDGE, "An event that cannot be delivered goes to the dead-letter queue of the target", guide="eb-rule-dlq"
+)
 def test_what_cannot_be_delivered_goes_to_the_dead_letter_queue(here: Here, bus: Bus) -> None:
     missing = make_queue(here)
     undelivered = make_queue(here, policy=rules_may_send)
@@ -175,11 +185,14 @@ def test_what_cannot_be_delivered_goes_to_the_dead_letter_queue(here: Here, bus:
     missing("DeleteQueue")
     mark = here.name("mark")
     bus.put(bus.entry(kind="lost", mark=mark))
-    letter = here.until(lambda: undelivered.receive(wait=1), "the dead letter")[0]
+    known = test_what_cannot_be_delivered_goes_to_the_dead_letter_queue.__name__
+    letter = here.until(lambda: undelivered.receive(wait=1), "the dead letter", known=known)[0]
     assert json.loads(letter["Body"])["detail"] == {"mark": mark}
 
 
-@behaviour(Service.EVENTBRIDGE, "Putting a rule again leaves its targets alone, and they are described as they were put", api="PutRule")
+@behaviour(
+    Service.EVENTBRIDGE, "Putting a rule again leaves its targets alone, and they are described as they were put", api="PutRule"
+)
 def test_putting_a_rule_again_leaves_its_targets_alone(here: Here, bus: Bus) -> None:
     retry = {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86_400}
     target = {"DeadLetterConfig": {"Arn": bus.queue.arn}, "RetryPolicy": retry}

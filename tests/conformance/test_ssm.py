@@ -23,7 +23,8 @@ def _put(here: Here, name: str, value: str, **others: Any) -> int:
 
 
 def _pages(here: Here, operation: str, **arguments: Any) -> list[list[dict[str, Any]]]:
-    pages, more = [], {}
+    pages: list[list[dict[str, Any]]] = []
+    more: dict[str, str] = {}
     for _ in range(100):
         answer = here.ssm(operation, **arguments, **more)
         pages.append(answer["Parameters"])
