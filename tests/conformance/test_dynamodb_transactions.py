@@ -214,17 +214,11 @@ def test_changes_at_once_are_never_lost(rows: Rows, crowd: Contention) -> None:
 
 @behaviour(
     Service.DYNAMODB,
-    "A transaction that meets another one on a row is cancelled with `TransactionConflict`",
+    "A transaction that meets another write on a row is cancelled with `TransactionConflict`",
     guide=f"{GUIDE}#transaction-conflict-handling",
 )
-def test_transactions_that_meet_are_cancelled_with_a_conflict(here: Here, rows: Rows, part: str) -> None:
-    contention = Contention(rows, part)
-    contention.run(lambda version: _transaction_alone(here, rows, part, version))
-    assert contention.codes["TransactionConflict"], f"never seen in {THREADS * ROUNDS} transactions: {dict(contention.codes)}"
-
-
-def _transaction_alone(here: Here, rows: Rows, part: str, version: int) -> None:
-    transact(here, {"Update": _step(rows, part, version)})
+def test_transactions_that_meet_are_cancelled_with_a_conflict(crowd: Contention) -> None:
+    assert crowd.codes["TransactionConflict"], f"never seen in {THREADS * ROUNDS} writes: {dict(crowd.codes)}"
 
 
 @behaviour(
