@@ -9,7 +9,7 @@ RUN := .venv/bin/
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: dev test check static fix bench costs audit sbom browser deploy-check setup clean
+.PHONY: dev test check static fix bench costs audit sbom browser deploy-check conformance setup clean
 
 dev: setup  ## the whole programme on this machine: emulated cloud, API, demo people (ARGS="--fresh" starts over)
 	@$(RUN)tazco dev $(ARGS)
@@ -29,6 +29,10 @@ static: setup  ## everything that needs no running: format, lint, types, import 
 fix: setup  ## format, mend what the linter can mend, renew the generated pages
 	@$(RUN)ruff check --fix --quiet . ; $(RUN)ruff format --quiet .
 	@$(RUN)python -m tests.architecture.pages
+	@$(RUN)python -m tests.conformance --page
+
+conformance: setup  ## how a target does what AWS documents (TARGET=dynamodb-local, localstack or aws); writes docs/conformance.md
+	@$(RUN)python -m tests.conformance $(if $(TARGET),--target $(TARGET)) $(ARGS)
 
 bench: setup  ## how fast events leave the house (ARGS="delay" for one measurement)
 	@$(RUN)python -m bench.events $(ARGS)
