@@ -10,11 +10,9 @@ from typing import Final
 
 from tazco.local.data_directory import CannotStart
 from tests.clouds.child import NotStarted
-from tests.clouds.prerequisites import MissingPrerequisite
+from tests.clouds.prerequisites import UNAVAILABLE, MissingPrerequisite
 from tests.clouds.targets import TARGETS, install
 
-UNAVAILABLE: Final = 69
-"""The exit code for a cloud that cannot run here, as sysexits.h has it: no test failed, none ran."""
 KILLED_BY: Final = 128
 """What a shell adds to the number of the signal that ended a command."""
 
