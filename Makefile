@@ -7,7 +7,7 @@ RUN := .venv/bin/
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: dev test check static fix bench browser setup clean
+.PHONY: dev test check static fix clouds clouds-tools bench browser setup clean
 
 dev: setup  ## the whole programme on this machine: emulated cloud, API, demo people (ARGS="--fresh" starts over)
 	@$(RUN)tazco dev $(ARGS)
@@ -27,6 +27,12 @@ static: setup  ## everything that needs no running: format, lint, types, import 
 fix: setup  ## format, mend what the linter can mend, renew the generated pages
 	@$(RUN)ruff check --fix --quiet . ; $(RUN)ruff format --quiet .
 	@$(RUN)python -m tests.architecture.pages
+
+clouds: setup browser  ## what is promised on the other clouds: every test on DynamoDB Local, the journeys on LocalStack (ARGS="-k payment")
+	@$(RUN)python -m tests.clouds keep -- $(ARGS)
+
+clouds-tools: setup  ## install DynamoDB Local and LocalStack into .tools, without running anything
+	@$(RUN)python -m tests.clouds install
 
 bench: setup  ## how fast events leave the house (ARGS="delay" for one measurement)
 	@$(RUN)python -m bench.events $(ARGS)
