@@ -9,7 +9,7 @@ RUN := .venv/bin/
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: dev test check static fix bench costs audit sbom browser deploy-check conformance setup clean
+.PHONY: dev test check static fix bench costs audit sbom browser deploy-check conformance clouds clouds-tools setup clean
 
 dev: setup  ## the whole programme on this machine: emulated cloud, API, demo people (ARGS="--fresh" starts over)
 	@$(RUN)tazco dev $(ARGS)
@@ -33,6 +33,12 @@ fix: setup  ## format, mend what the linter can mend, renew the generated pages
 
 conformance: setup  ## how a target does what AWS documents (TARGET=dynamodb-local, localstack or aws); writes docs/conformance.md
 	@$(RUN)python -m tests.conformance $(if $(TARGET),--target $(TARGET)) $(ARGS)
+
+clouds: setup browser  ## what is promised on the other clouds: every test on DynamoDB Local, the journeys on LocalStack (ARGS="-k payment")
+	@$(RUN)python -m tests.clouds keep -- $(ARGS)
+
+clouds-tools: setup  ## install DynamoDB Local and LocalStack into .tools, without running anything
+	@$(RUN)python -m tests.clouds install
 
 bench: setup  ## how fast events leave the house (ARGS="delay" for one measurement)
 	@$(RUN)python -m bench.events $(ARGS)

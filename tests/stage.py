@@ -1,14 +1,13 @@
-"""A stage: a set of resources of one's own on the embedded cloud, and the settings that point to it."""
+"""A stage: a set of resources of one's own on the cloud under test, and the settings that point to it."""
 
 import functools
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import SecretStr
 
-from tazco.local.embedded import EmbeddedCloud
 from tazco.platform.cloud import Cloud
 from tazco.platform.messaging import Subscription
 from tazco.platform.provision import Clients, Provisioned, Provisioner
@@ -19,6 +18,13 @@ from tazco.platform.tables import Table
 CURSOR_SECRET = "a-cursor-secret-of-the-tests-0123456789"
 
 
+class AnyCloud(Protocol):
+    """A cloud that runs: the embedded one, or another target of `tests.clouds`."""
+
+    def environment(self) -> dict[str, str]:
+        """The variables that make any AWS client talk to it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """Provisioned resources under a prefix that nobody else has."""
@@ -27,7 +33,6 @@ class Stage:
     provisioned: Provisioned
     cloud: Cloud
     clients: Clients
-    url: str
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -53,7 +58,7 @@ class Stage:
     @property
     def jwks_url(self) -> str:
         """Where the pool publishes its keys."""
-        return f"{self.url}/{self.provisioned.user_pool_id}/.well-known/jwks.json"
+        return f"{self.cloud.endpoint('cognito-idp')}/{self.provisioned.user_pool_id}/.well-known/jwks.json"
 
     def settings(self, **others: Any) -> Settings:
         """The settings that `environment` gives, without touching the environment of this process."""
@@ -74,9 +79,9 @@ def names_of(prefix: str) -> Names:
     return Names(table_prefix=f"{prefix}-", ssm_prefix=f"/{prefix}/api", event_bus=f"{prefix}-events", event_source=f"{prefix}.api")
 
 
-def reach(embedded: EmbeddedCloud) -> tuple[Cloud, Clients]:
+def reach(running: AnyCloud) -> tuple[Cloud, Clients]:
     """The cloud and its clients, made once for each address: botocore reads megabytes of service models for them."""
-    return _reach(tuple(embedded.environment().items()))
+    return _reach(tuple(running.environment().items()))
 
 
 @functools.cache
@@ -86,19 +91,19 @@ def _reach(environment: tuple[tuple[str, str], ...]) -> tuple[Cloud, Clients]:
 
 
 def provisioner(
-    embedded: EmbeddedCloud, names: Names, tables: tuple[Table[Any], ...], subscriptions: tuple[Subscription, ...] = ()
+    running: AnyCloud, names: Names, tables: tuple[Table[Any], ...], subscriptions: tuple[Subscription, ...] = ()
 ) -> Provisioner:
-    """Provisioning under `names` on the embedded cloud."""
-    _, clients = reach(embedded)
+    """Provisioning under `names` on a cloud."""
+    _, clients = reach(running)
     return Provisioner(clients, names, tables, subscriptions)
 
 
-def new_stage(embedded: EmbeddedCloud, tables: tuple[Table[Any], ...], subscriptions: tuple[Subscription, ...] = ()) -> Stage:
+def new_stage(running: AnyCloud, tables: tuple[Table[Any], ...], subscriptions: tuple[Subscription, ...] = ()) -> Stage:
     """Provision a fresh prefix; about a quarter of a second."""
     names = names_of(f"t{uuid.uuid4().hex[:12]}")
-    cloud, clients = reach(embedded)
+    cloud, clients = reach(running)
     work = Provisioner(clients, names, tables, subscriptions)
     unsettled: list[Finding] = []
     provisioned = work.apply(lambda finding: None if finding.settled else unsettled.append(finding))
     assert not unsettled
-    return Stage(names=names, provisioned=provisioned, cloud=cloud, clients=clients, url=embedded.url)
+    return Stage(names=names, provisioned=provisioned, cloud=cloud, clients=clients)

@@ -124,9 +124,9 @@ def test_what_is_kept_of_an_instruction_is_the_instruction(verb: str, code: str)
 @pytest.mark.parametrize("filler", [" ", "y", "y ", "#", "approve:", "\u0303", "1"])
 def test_a_text_of_megabytes_costs_nothing(filler: str) -> None:
     text = "y " + filler * 1_000_000
-    began = time.perf_counter()
+    began = time.process_time()
     assert instruction_in(text) is None
-    assert time.perf_counter() - began < 0.05
+    assert time.process_time() - began < 0.05
 
 
 @pytest.mark.parametrize(

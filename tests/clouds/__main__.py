@@ -1,4 +1,4 @@
-"""The command line: run a command on a cloud, or install what the clouds need."""
+"""The command line: run a command on a cloud, install what the clouds need, or keep what is promised on each of them."""
 
 import argparse
 import asyncio
@@ -10,11 +10,10 @@ from typing import Final
 
 from tazco.local.data_directory import CannotStart
 from tests.clouds.child import NotStarted
-from tests.clouds.prerequisites import MissingPrerequisite
+from tests.clouds.prerequisites import UNAVAILABLE, MissingPrerequisite
+from tests.clouds.promises import PROMISES, keep
 from tests.clouds.targets import TARGETS, install
 
-UNAVAILABLE: Final = 69
-"""The exit code for a cloud that cannot run here, as sysexits.h has it: no test failed, none ran."""
 KILLED_BY: Final = 128
 """What a shell adds to the number of the signal that ended a command."""
 
@@ -45,10 +44,14 @@ def main() -> int:
     running.add_argument("command", nargs="+", help="after --")
     installing = commands.add_parser("install", help="fetch what a cloud needs into .tools")
     installing.add_argument("target", choices=TARGETS, nargs="*")
+    keeping = commands.add_parser("keep", help="run on each other cloud what is promised there; options are for pytest")
+    keeping.add_argument("options", nargs="*", help="after --")
     chosen = parser.parse_args()
     try:
         if chosen.what == "run":
             return asyncio.run(run(chosen.target, chosen.command))
+        if chosen.what == "keep":
+            return keep(PROMISES, chosen.options)
         for target in chosen.target or TARGETS:
             install(target)
     except MissingPrerequisite as missing:

@@ -12,6 +12,8 @@ JAVA_MIN: Final = 17
 LOCALSTACK_PYTHON: Final = "3.13"
 """The one it was released with: its EventBridge and SQS do not load on 3.12, and its packages of that day do not know 3.14."""
 ASKING_SECONDS_MAX: Final = 20
+UNAVAILABLE: Final = 69
+"""The exit code for a cloud that cannot run here, as sysexits.h has it: no test failed, none ran."""
 
 
 class MissingPrerequisite(Exception):

@@ -1,5 +1,6 @@
 """The targets: which servers serve the five services, and the variables that point to them."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -69,6 +70,14 @@ NEEDS: Final[Mapping[str, tuple[Callable[[], Path], ...]]] = {
     "dynamodb-local": (dynamodb_local,),
     "localstack": (dynamodb_local, localstack),
 }
+
+
+def chosen() -> str:
+    """The target that `TAZCO_TESTS_ON` names, the embedded cloud by default; raise `LookupError` for an unknown one."""
+    name = os.environ.get("TAZCO_TESTS_ON", "ministack")
+    if name not in TARGETS:
+        raise LookupError(f"TAZCO_TESTS_ON={name} is no target. There are: {', '.join(TARGETS)}.")
+    return name
 
 
 def install(target: str) -> None:

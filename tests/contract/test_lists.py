@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from tazco.audit.store import AUDIT_LOGS
-from tazco.local.embedded import EmbeddedCloud
 from tazco.slices import SUBSCRIPTIONS, TABLES
 from tazco.users.store import USERS
 from tests.contract.seeds import ago, row, seed, seed_request, seed_user
-from tests.stage import new_stage
+from tests.stage import AnyCloud, new_stage
 from tests.world import Person, World, open_world
 
 
@@ -161,7 +160,7 @@ async def test_a_limit_is_its_leading_integer_whatever_follows(ledger: tuple[Per
 
 
 @pytest.fixture(scope="module")
-async def ties(embedded_cloud: EmbeddedCloud) -> AsyncIterator[tuple[World, Person]]:
+async def ties(embedded_cloud: AnyCloud) -> AsyncIterator[tuple[World, Person]]:
     """A world of its own in which everything happened in one and the same instant: 23 people, 23 requests, 46 deeds."""
     async with open_world(new_stage(embedded_cloud, TABLES, SUBSCRIPTIONS)) as opened:
         operator = await opened.operator()

@@ -26,7 +26,7 @@ from tazco.slices import SUBSCRIPTIONS, TABLES
 from tazco.tally.store import TALLIES
 from tests.journeys.test_money_under_fire import post_until_answered
 from tests.processes import ApiProcess, Process, program
-from tests.stage import Stage, new_stage
+from tests.stage import AnyCloud, Stage, new_stage
 from tests.stand_in import RunningStandIn, stand_in_running
 from tests.witness import WITNESS, Witness
 from tests.world import Person, open_world
@@ -165,7 +165,7 @@ def _scan(stage: Stage, table: str) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def _scene(cloud: EmbeddedCloud, people: int, seed: int) -> AsyncIterator[tuple[Fire, RunningStandIn]]:
+async def _scene(cloud: AnyCloud, people: int, seed: int) -> AsyncIterator[tuple[Fire, RunningStandIn]]:
     stage = new_stage(cloud, TABLES, (*SUBSCRIPTIONS, WITNESS))
     stage.clients.ssm.put_parameter(
         Name=f"{stage.names.ssm_prefix}/whatsapp/approvers", Value=APPROVERS, Type="String", Overwrite=True
@@ -184,7 +184,7 @@ async def _scene(cloud: EmbeddedCloud, people: int, seed: int) -> AsyncIterator[
         yield Fire(stage, api, victims, cardholders, random.Random(seed)), stand_in  # noqa: S311  # a plan, no secret
 
 
-async def fire(cloud: EmbeddedCloud, *, commands: int, kills: int, people: int = 20, seed: int = 1) -> Report:
+async def fire(cloud: AnyCloud, *, commands: int, kills: int, people: int = 20, seed: int = 1) -> Report:
     """Run it and report."""
     async with _scene(cloud, people, seed) as (scene, stand_in):
         witness, stop, done = Witness(scene.stage), asyncio.Event(), asyncio.Event()

@@ -154,7 +154,7 @@ def test_the_configuration_shows_origins_and_no_secret(tmp_path: Path, stage: St
     assert settings["TAZCO_LOG_LEVEL"] == ("error", ".env")
     assert settings["TAZCO_ENV"] == ("development", "default")
     assert settings["TAZCO_TABLE_PREFIX"] == (stage.names.table_prefix, "environment")
-    assert settings["AWS_ENDPOINT_URL"] == (stage.url, "environment")
+    assert settings["AWS_ENDPOINT_URL"] == (stage.environment["AWS_ENDPOINT_URL"], "environment")
     assert {entry["name"]: entry["origin"] for entry in shown["policy"]}["limits/minimum"] == "SSM"
     secrets = (stage.environment["TAZCO_CURSOR_SECRETS"], "throw-away", stage.environment["AWS_SECRET_ACCESS_KEY"])
     assert not any(secret in ran.stdout for secret in secrets)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tazco.local.embedded import EmbeddedCloud
 from tazco.platform.aws import Call, over_the_wire
 from tazco.platform.merging import Merged, Position
 from tazco.platform.outbox import OUTBOX, PENDING_EVENTS, OutboxRow
@@ -16,7 +15,7 @@ from tazco.platform.tables import EntriesOf, Range
 from tazco.platform.wire import Reply
 from tazco.slices import SUBSCRIPTIONS, TABLES
 from tests.platform.faults import Faulty
-from tests.stage import Stage, new_stage
+from tests.stage import AnyCloud, Stage, new_stage
 from tests.world import World, open_world
 
 SHARDS = 16
@@ -24,7 +23,7 @@ START = datetime(2031, 4, 5, 6, 7, 8, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def stage(embedded_cloud: EmbeddedCloud) -> Stage:
+def stage(embedded_cloud: AnyCloud) -> Stage:
     """A stage whose outbox has nothing but what these tests put there."""
     return new_stage(embedded_cloud, TABLES, SUBSCRIPTIONS)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tazco.local.embedded import EmbeddedCloud
 from tazco.platform.aws import Call, over_the_wire
 from tazco.platform.outbox import DEAD_LETTERS, OUTBOX, shard_of
 from tazco.platform.outbox_watch import OutboxWatch
@@ -15,14 +14,14 @@ from tazco.slices import SUBSCRIPTIONS, TABLES
 from tests.contract.seeds import ago, amend
 from tests.contract.test_admin_events import seed_dead_letter, seed_event
 from tests.platform.faults import Faulty, error
-from tests.stage import Stage, new_stage
+from tests.stage import AnyCloud, Stage, new_stage
 from tests.world import World, open_world
 
 LATE = "outbox_backlog: warning"
 
 
 @pytest.fixture
-async def quiet(embedded_cloud: EmbeddedCloud) -> AsyncIterator[World]:
+async def quiet(embedded_cloud: AnyCloud) -> AsyncIterator[World]:
     """A world in which nothing has happened yet."""
     async with open_world(new_stage(embedded_cloud, TABLES, SUBSCRIPTIONS)) as world:
         yield world

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from tazco.local.embedded import EmbeddedCloud
 from tazco.platform.outbox import OUTBOX
 from tazco.slices import SUBSCRIPTIONS, TABLES
 from tazco.timeline.model import Origin, State, StepKind, Story, Subject, SubjectKind
@@ -17,7 +16,7 @@ from tests.approvals.desk import ONE, TWO, WPP, Desk, Waiting
 from tests.contract.seeds import events
 from tests.contract.test_admin_events import seed_dead_letter, seed_event
 from tests.platform.test_round_trips import Meter, in_sequence
-from tests.stage import Stage, new_stage
+from tests.stage import AnyCloud, Stage, new_stage
 from tests.timeline.rows import of, only
 from tests.timeline.travelling import left, notified, told, travelling
 from tests.world import MovableClock, open_services
@@ -35,7 +34,7 @@ async def desk(stage: Stage) -> AsyncIterator[Desk]:
 
 
 @pytest.fixture
-def apart(embedded_cloud: EmbeddedCloud) -> Stage:
+def apart(embedded_cloud: AnyCloud) -> Stage:
     """A stage that no other relay works on."""
     return new_stage(embedded_cloud, TABLES, SUBSCRIPTIONS)
 

@@ -1,0 +1,13 @@
+"""In what the clouds differ, each with its reason: tests ask here, and know no cloud by name."""
+
+from typing import Final
+
+from tests.clouds.targets import chosen
+
+ENGINE_OF_AWS: Final = chosen() in ("dynamodb-local", "localstack")
+"""The tables are on DynamoDB Local."""
+RECOVERY: Final = not ENGINE_OF_AWS
+"""There is point-in-time recovery. DynamoDB Local does not know the operations, and provisioning says so."""
+NO_RECOVERY: Final = "it has no point-in-time recovery (this endpoint does not support it)"
+INDEX_UNITS: Final = 2 if ENGINE_OF_AWS else 1
+"""What a commit pays for one entry of an index. AWS doubles only the rows of the table itself; DynamoDB Local doubles both."""
