@@ -232,7 +232,7 @@ def test_the_command_proves_what_it_did_also_to_programs(empty_stage: Stage, fol
     assert proof["exact"]
     assert proof["rows"]["users"] == {"expected": 20, "equal": 20, "different": 0, "missing": 0, "others": 0}
     assert proof["sums"]["balances"]["export"] == proof["sums"]["balances"]["tables"] != "0"
-    assert f"of account 000000000000, us-east-1, at {empty_stage.url}" in ended.stderr
+    assert f"of account 000000000000, us-east-1, at {empty_stage.cloud.endpoint('dynamodb')}" in ended.stderr
     out = tazco(tmp_path, "export", "out", environment=empty_stage.environment)
     assert out.returncode == 0, out.stderr
     assert Folder(tmp_path / "out").contents() == folder.contents()
@@ -261,8 +261,8 @@ def test_a_collection_that_does_not_exist_is_told(folder: Folder, tmp_path: Path
 
 def test_it_asks_before_it_writes_to_another_machine(empty_stage: Stage, folder: Folder, tmp_path: Path) -> None:
     """0.0.0.0 reaches this machine and is no loopback address: as good as another one."""
-    url = empty_stage.url.replace("127.0.0.1", "0.0.0.0")  # noqa: S104 - called, not listened on
-    elsewhere = {**empty_stage.environment, "AWS_ENDPOINT_URL": url}
+    url = empty_stage.cloud.endpoint("dynamodb").replace("127.0.0.1", "0.0.0.0")  # noqa: S104 - called, not listened on
+    elsewhere = {**empty_stage.environment, "AWS_ENDPOINT_URL_DYNAMODB": url}
     asked = tazco(tmp_path, "import", str(folder.path), environment=elsewhere, typed="n\n")
     assert asked.returncode == 1
     assert f"at {url}" in asked.stderr
