@@ -15,6 +15,7 @@ from tazco.local.terminal import EXIT_AMISS, confirmed, err, fail, failures_expl
 if TYPE_CHECKING:
     from tazco.deployment.changes import Change
     from tazco.deployment.deploying import Deployer, Happening, Plan
+    from tazco.platform.provision import Provisioner
 
 deploy = typer.Typer(help="Deploy to an AWS account by CloudFormation.", no_args_is_help=True)
 
@@ -86,6 +87,7 @@ def apply(
         deployment = _Deployment.of(stack, name, parameters)
         plan = deployment.planned(import_existing=import_existing)
         if plan is None:
+            deployment.look_over()
             return
         try:
             print_plan(plan.changes)
@@ -98,25 +100,38 @@ def apply(
             deployment.deployer.discard(plan)
             raise
         deployment.carry_out(plan)
+        deployment.look_over()
 
 
 class _Deployment:
     """One stack, one template, one account: that of the environment, never a `tazco dev` that happens to run here."""
 
-    def __init__(self, deployer: "Deployer", stack: str, template: Any, values: dict[str, str]) -> None:
+    def __init__(
+        self, deployer: "Deployer", stack: str, template: Any, values: dict[str, str], provisioner: "Provisioner | None"
+    ) -> None:
         self.deployer, self.stack, self.template, self.values = deployer, stack, template, values
+        self.provisioner = provisioner
+        self.emulated = False
 
     @classmethod
     def of(cls, stack: str, name: str | None, given: Iterable[str] | None) -> "_Deployment":
         from tazco.deployment.deploying import Deployer
+        from tazco.deployment.naming import named
+        from tazco.deployment.stacks import Stack as Known
         from tazco.platform.cloud import Cloud
+        from tazco.platform.provision import Clients, Provisioner
         from tazco.platform.settings import load_names
+        from tazco.slices import SUBSCRIPTIONS, TABLES
 
         cloud, names, known = Cloud.from_environment(), load_names(), _known(stack)
         must_listen(cloud, "cloudformation")
         template = known.template(_declarations())
         values = {**known.parameters(names, template["Parameters"]), **dict(_pairs(given or ()))}
-        return cls(Deployer.of(cloud), name or known.name_under(names), template, values)
+        whole = known is Known.RESOURCES and values.items() >= named(names).items()
+        provisioner = Provisioner(Clients.of(cloud), names, TABLES, SUBSCRIPTIONS) if whole else None
+        deployment = cls(Deployer.of(cloud), name or known.name_under(names), template, values, provisioner)
+        deployment.emulated = cloud.endpoint_override("cloudformation") is not None
+        return deployment
 
     def planned(self, *, import_existing: bool) -> "Plan | None":
         with err.status(f"asking CloudFormation what would change in {escape(self.stack)}"):
@@ -160,6 +175,30 @@ class _Deployment:
         for output, value in sorted(outputs.items()):
             out.print(f"{output}={value}", soft_wrap=True)
         err.print(f"[green]✓[/] {escape(plan.stack)} is deployed", soft_wrap=True)
+
+    def look_over(self) -> None:
+        """Compare the account with the declarations, as `tazco provision --check` does; fail where it differs.
+
+        An emulator's CloudFormation makes tables without what some properties ask for: there, what is left out is made now.
+        """
+        if self.provisioner is None:
+            return
+        with err.status("comparing the account with the declarations"):
+            findings = self.provisioner.check()
+            left_out = [finding for finding in findings if not finding.settled]
+            if left_out and self.emulated:
+                self.provisioner.apply(lambda _: None)
+                findings = self.provisioner.check()
+        for finding in left_out:
+            told = f"{finding.kind} {finding.name}: {finding.detail or finding.state}"
+            err.print(f"[yellow]![/] left out by this CloudFormation: {escape(told)}", soft_wrap=True)
+        amiss = sum(not finding.settled for finding in findings)
+        if amiss:
+            fail(
+                f"{amiss} of {len(findings)} resources are not as declared. `tazco provision` mends what can be mended.", EXIT_AMISS
+            )
+        made = ", what was left out included" if left_out else ""
+        err.print(f"[green]✓[/] {len(findings)} resources are as declared{made}", soft_wrap=True)
 
 
 def print_plan(changes: "Iterable[Change]") -> None:
