@@ -5,18 +5,19 @@ starts what compose.yaml starts, in its order: each as the image's user, without
 variables of compose.yaml. Only the addresses to listen on differ, because all share this machine's loopback interface. At last a
 person asks for a card and an approver is asked by WhatsApp, and everything is told to stop.
 
-    --localstack PYTHON --dynamodb FOLDER    also plays the profile `localstack`: an interpreter that has localstack-core 4.14.0, and
-                                             the folder of DynamoDBLocal.jar
+    --dynamodb FOLDER    also plays the profile `localstack`, with the DynamoDBLocal.jar in that folder for DynamoDB, and for LocalStack
+                         a second MiniStack that has EventBridge, SQS and SSM alone: LocalStack itself needs its image
 """
 
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,7 +129,9 @@ class Container:
     def start(self) -> None:
         """Start it."""
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen((*self.prefix, *self.command), env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(
+                (*self.prefix, *self.command), env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
 
     def within(self, *command: str) -> "subprocess.CompletedProcess[str]":
         """Run a command beside it, as `docker compose exec` does."""
@@ -153,7 +156,8 @@ class Container:
         self.process.terminate()
         code = self.process.wait(STOP_SECONDS_MAX)
         say(f"{self.name}: stopped in {time.monotonic() - began:.1f} s with {code}")
-        assert code == 0, self.log.read_text()[-2000:]
+        # uvicorn ends a clean stop by raising the signal again: 143 to whoever runs the container
+        assert code in (0, -signal.SIGTERM), self.log.read_text()[-2000:]
 
 
 def contain(name: str, address: str, service: Mapping[str, Any], image: Image, stage: Stage, work: Path) -> Container:
@@ -171,7 +175,15 @@ def contain(name: str, address: str, service: Mapping[str, Any], image: Image, s
     (work / "hosts").touch()
     run("mount", "--bind", work / "hosts", place / "etc/hosts")
     uid, gid = user.split(":")
-    bare = ("setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
+    bare = (
+        "setpriv",
+        f"--reuid={uid}",
+        f"--regid={gid}",
+        "--clear-groups",
+        "--no-new-privs",
+        "--bounding-set=-all",
+        "--inh-caps=-all",
+    )
     prefix = ("chroot", str(place), "env", f"--chdir={stage.last('WORKDIR').rest}", *bare)
     entry = [word for each in stage.instructions if each.word == "ENTRYPOINT" for word in each.words]
     command = [*entry, *(service.get("command") or stage.last("CMD").words)]
@@ -192,7 +204,13 @@ def contain(name: str, address: str, service: Mapping[str, Any], image: Image, s
 
 
 @contextmanager
-def playing(variables: Mapping[str, str], profiles: tuple[str, ...], images: Mapping[str, Image], work: Path, foreign: Mapping[str, Container]) -> Iterator[dict[str, Container]]:
+def playing(
+    variables: Mapping[str, str],
+    profiles: tuple[str, ...],
+    images: Mapping[str, Image],
+    work: Path,
+    foreign: Mapping[str, Container],
+) -> Iterator[dict[str, Container]]:
     """Everything that `docker compose up` starts, in its order; told to stop at the end."""
     chosen = services(variables, profiles)
     addresses = {name: f"127.0.1.{number}" for number, name in enumerate(chosen, 1)}
@@ -209,8 +227,12 @@ def playing(variables: Mapping[str, str], profiles: tuple[str, ...], images: Map
                     running[needed].until(how["condition"])
             if name in running:
                 return
-            target = (chosen[name].get("build") or {}).get("target")
-            container = foreign[name] if name in FOREIGN else contain(name, addresses[name], chosen[name], images[target], known[target], work)
+            target = str((chosen[name].get("build") or {}).get("target"))
+            container = (
+                foreign[name]
+                if name in FOREIGN
+                else contain(name, addresses[name], chosen[name], images[target], known[target], work)
+            )
             container.start()
             say(f"{name}: {' '.join(container.command)[:110]}")
             running[name] = container
@@ -261,39 +283,28 @@ def tour(running: Mapping[str, Container]) -> None:
     assert forbidden.stderr.count("Read-only file system") == 2
 
 
-def others(localstack: Path, jar: Path, work: Path) -> dict[str, Container]:
-    """LocalStack and DynamoDB Local as processes of this machine, where compose.yaml has their images."""
+def others(jar: Path, images: Mapping[str, Image], work: Path) -> dict[str, Container]:
+    """Who stands in for the two images that cannot be had here."""
     chosen = services({}, ("localstack",))
-    names = list(chosen)
-    at = {name: f"127.0.1.{names.index(name) + 1}" for name in FOREIGN}
-    variables = {key: str(value) for key, value in chosen["localstack"]["environment"].items()}
-    state = work / "localstack"
-    environment = {
-        **os.environ,
-        **variables,
-        "GATEWAY_LISTEN": f"{at['localstack']}:4566",
-        "LOCALSTACK_HOST": f"{at['localstack']}:4566",
-        "SKIP_SSL_CERT_DOWNLOAD": "1",
-        "FILESYSTEM_ROOT": str(state),
+    at = {name: f"127.0.1.{list(chosen).index(name) + 1}" for name in FOREIGN}
+    played = {
+        "environment": {"SERVICES": chosen["localstack"]["environment"]["SERVICES"]},
+        "volumes": ["localstack:/var/lib/tazco"],
     }
-    curl = ("python3", "-c", "import sys,urllib.request as u,urllib.error as e\ntry: u.urlopen(sys.argv[1],timeout=3)\nexcept e.HTTPError: pass")
-    command: Sequence[str] = [word for word in chosen["dynamodb"]["command"] if not word.startswith("-Djava.io")]
+    command = [word for word in chosen["dynamodb"]["command"] if not word.startswith("-Djava.io")]
     java = ("java", f"-Djava.library.path={jar / 'DynamoDBLocal_lib'}", *command, "-port", "8000")
+    check = (sys.executable, "-c", "import socket,sys; socket.create_connection((sys.argv[1], 8000), 3)", at["dynamodb"])
     return {
-        "localstack": Container(
-            "localstack", {}, work, (), (str(localstack), "-m", "localstack.runtime.main"),
-            (*curl, f"http://{at['localstack']}:4566/_localstack/health"), environment, work / "localstack.log",
-        ),
+        "localstack": contain("localstack", at["localstack"], played, images["emulator"], stages()["emulator"], work),
         "dynamodb": Container(
-            "dynamodb", {}, work, ("env", f"--chdir={jar}"), java, (*curl, "http://127.0.0.1:8000/"), dict(os.environ), work / "dynamodb.log",
+            "dynamodb", {}, work, ("env", f"--chdir={jar}"), java, check, dict(os.environ), work / "dynamodb.log"
         ),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
     """Build, play, tour, stop."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--localstack", type=Path)
     parser.add_argument("--dynamodb", type=Path)
     arguments = parser.parse_args()
     if "TAZCO_REHEARSAL" not in os.environ:
@@ -306,11 +317,11 @@ def main() -> None:
         images[stage.name] = build(stage, images, work)
     with playing({}, (), images, work, {}) as running:
         tour(running)
-    if arguments.localstack and arguments.dynamodb:
+    if arguments.dynamodb:
         say("again with the profile localstack")
         again = work / "again"  # volumes, logs and roots of its own
         mount("tmpfs", again, "mode=755")
-        foreign = others(arguments.localstack.absolute(), arguments.dynamodb.absolute(), again)
+        foreign = others(arguments.dynamodb.absolute(), images, again)
         with playing(env_file("localstack.env"), ("localstack",), images, again, foreign) as running:
             tour(running)
     say("rehearsed")
