@@ -20,6 +20,7 @@ from tests.stage import Stage, new_stage
 from tests.tally.counter import everything_that_happened
 from tests.world import Reply, World, open_world
 
+from bench.cost_chart import chart
 from tazco.local.embedded import EmbeddedCloud
 from tazco.platform.aws import Call
 from tazco.platform.consumer import Pace
@@ -37,6 +38,7 @@ from tazco.transactions.store import TRANSACTIONS
 from tazco.worker import MEASURE_EVERY
 
 PAGE = Path(__file__).parents[1] / "docs/costs.md"
+CHART = PAGE.parent / "images/costs.svg"
 MONTH_SECONDS = 730 * 3600
 MILLION = 1e6
 
@@ -284,6 +286,20 @@ def _commands(found: Measured) -> Iterator[str]:
     yield "\nWhere events are traced (`TAZCO_TRACE_EVENTS`), add one write unit for each event."
 
 
+def beside(found: Measured) -> Iterator[tuple[Command, float, float, float, float]]:
+    """Each command that has its like in the usual design: write and read units with the relay, dollars there and here."""
+    for each in found.commands:
+        if each.name in USUAL:
+            write, read = each.write + len(each.events) * found.relay[0], each.read
+            yield each, write, read, dollars(*USUAL[each.name]), dollars(write, read)
+
+
+def picture(found: Measured) -> str:
+    """The chart."""
+    rows = [(command.name, usual, ours) for command, _, _, usual, ours in beside(found)]
+    return chart("DynamoDB dollars for a million commands, relay included", ("the usual design, made as safe", "Tazco"), rows)
+
+
 def _usual(found: Measured) -> Iterator[str]:
     yield "\n## Beside the usual design\n"
     yield "The usual way to build this on DynamoDB has a counter row for each event stream, an index by status over the outbox and the"
@@ -293,12 +309,10 @@ def _usual(found: Measured) -> Iterator[str]:
     yield "13 + 3. Those figures are worked out from the writes, not measured; ours are the call and its relay, without the tally, which"
     yield "the usual design does not have.\n"
     yield "| command | usual WRU | usual RRU | usual $ per million | ours WRU | ours RRU | ours $ per million | |\n|---|--:|--:|--:|--:|--:|--:|--:|"
-    for each in found.commands:
-        if each.name in USUAL:
-            usual_write, usual_read = USUAL[each.name]
-            write, read = each.write + len(each.events) * found.relay[0], each.read
-            usual, ours = dollars(usual_write, usual_read), dollars(write, read)
-            yield f"| {each.name} | {usual_write} | {usual_read} | {usual:.2f} | {write:g} | {read:g} | {ours:.2f} | {ours / usual - 1:+.0%} |"
+    for each, write, read, usual, ours in beside(found):
+        usual_write, usual_read = USUAL[each.name]
+        yield f"| {each.name} | {usual_write} | {usual_read} | {usual:.2f} | {write:g} | {read:g} | {ours:.2f} | {ours / usual - 1:+.0%} |"
+    yield "\n![The same dollars as bars](images/costs.svg)"
     yield "\nOurs costs more where it does more: a declined purchase is a recorded fact with an event, and a replay reads caller and card"
     yield "beside the stored answer, so that it needs no second trip when there is none."
 
@@ -370,14 +384,16 @@ async def _write(*, to_screen: bool) -> None:
     cloud = EmbeddedCloud(None, port=0)
     await cloud.start()
     try:
-        text = "\n".join(page(await measure(new_stage(cloud, TABLES, SUBSCRIPTIONS)))) + "\n"
+        found = await measure(new_stage(cloud, TABLES, SUBSCRIPTIONS))
     finally:
         await cloud.stop()
+    text = "\n".join(page(found)) + "\n"
     if to_screen:
         sys.stdout.write(text)
     else:
         PAGE.write_text(text)
-        print(f"{PAGE} is written")
+        CHART.write_text(picture(found))
+        print(f"{PAGE} and {CHART} are written")
 
 
 if __name__ == "__main__":

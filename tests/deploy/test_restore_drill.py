@@ -15,7 +15,7 @@ from tests.world import World
 def drill(world: World, *arguments: str) -> "subprocess.CompletedProcess[str]":
     stage = world.stage
     environment = {**os.environ, **stage.environment, "AWS_DEFAULT_REGION": stage.cloud.region, "COLUMNS": "200", "NO_COLOR": "1"}
-    command = (sys.executable, DEPLOY / "drills/restore.py", "--prefix", stage.names.table_prefix, *arguments)
+    command = (sys.executable, str(DEPLOY / "drills/restore.py"), "--prefix", stage.names.table_prefix, *arguments)
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
