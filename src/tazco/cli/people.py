@@ -1,13 +1,14 @@
-"""Tokens of people, for a shell."""
+"""People for a shell: their tokens, the demo people, an approver's phone."""
 
+import asyncio
 import sys
 from typing import Annotated
 
 import typer
 
 from tazco.cli.options import Json, adopted
-from tazco.local.endpoints import must_listen
-from tazco.local.terminal import failures_explained, print_json
+from tazco.local.endpoints import must_be_emulated, must_listen
+from tazco.local.terminal import err, failures_explained, print_json
 from tazco.local.workspace import PASSWORD_VARIABLE
 
 commands = typer.Typer()
@@ -40,6 +41,30 @@ def token(
         print_json({"accessToken": tokens.access, "idToken": tokens.id})
     else:
         sys.stdout.write((tokens.id if id_token else tokens.access) + "\n")
+
+
+@commands.command()
+def demo(
+    api_url: Annotated[str, typer.Option(help="Where the API is.")] = "http://127.0.0.1:3000",
+) -> None:
+    """Introduce the demo people to a running API over an emulated cloud: an operator, and three scores to play with.
+
+    Safe to repeat. `tazco dev` does it by itself; this is for the containers.
+    """
+    from tazco.local.people import PASSWORD, PEOPLE, Pool, introduce_at
+    from tazco.platform.cloud import Cloud
+    from tazco.platform.provision import Clients, Provisioned
+    from tazco.platform.settings import load_settings
+
+    adopted()
+    with failures_explained():
+        cloud = Cloud.from_environment()
+        must_be_emulated(cloud, "cognito-idp")
+        settings = load_settings(cloud)
+        must_listen(cloud, "cognito-idp")
+        ids = Provisioned(user_pool_id=settings.cognito_user_pool_id, client_id=settings.cognito_client_ids[0])
+        asyncio.run(introduce_at(api_url, Pool(Clients.of(cloud).cognito, ids)))
+    err.print(f"[green]✓[/] {', '.join(person.email for person in PEOPLE)}: the password is {PASSWORD}", soft_wrap=True)
 
 
 @commands.command()

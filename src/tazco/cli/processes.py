@@ -91,14 +91,15 @@ def worker(with_parent: WithParent = False) -> None:  # noqa: FBT002 - typer
 def stand_in(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where to listen.")],
     api_url: Annotated[str, typer.Option(help="Where webhooks go.")],
+    host: Annotated[str, typer.Option(help="Address to listen on; in a container all of its own.")] = "127.0.0.1",
     with_parent: WithParent = False,  # noqa: FBT002 - typer
 ) -> None:
     """Stand in for WhatsApp: take messages as its Cloud API does, and call back; `tazco dev` starts it."""
-    from tazco.local.programme import APPROVER, APPROVER_PHONE, HOST
+    from tazco.local.programme import APPROVER, APPROVER_PHONE
     from tazco.local.stand_in.control import Holder
     from tazco.local.stand_in.server import serve as serve_stand_in
 
     with failures_explained():
         approver = Holder(number=APPROVER_PHONE, name=APPROVER)
-        code = serve_stand_in(HOST, port, api_url, with_parent=with_parent, holders=(approver,))
+        code = serve_stand_in(host, port, api_url, with_parent=with_parent, holders=(approver,))
     raise typer.Exit(code)

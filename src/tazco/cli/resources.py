@@ -2,14 +2,16 @@
 
 import asyncio
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from tazco.cli.options import Json, adopted
-from tazco.local.endpoints import must_listen
+from tazco.local.endpoints import must_be_emulated, must_listen
 from tazco.local.terminal import EXIT_AMISS, err, fail, failures_explained, out, print_json, print_table
+from tazco.local.workspace import Workspace
 
 commands = typer.Typer()
 config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
@@ -18,6 +20,10 @@ config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 @commands.command()
 def provision(
     check: Annotated[bool, typer.Option("--check", help="Only look; change nothing.")] = False,  # noqa: FBT002 - typer
+    env_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write what the processes must be told of the pool, as a .env file.")
+    ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="For a sandbox: with an approver, whom the stand-in plays.")] = False,  # noqa: FBT002 - typer
     as_json: Json = False,  # noqa: FBT002 - typer
 ) -> None:
     """Make every table, pool, bus, queue and parameter that the program needs; or say what is missing or differs.
@@ -25,13 +31,16 @@ def provision(
     Safe to repeat: what is there stays, and a parameter that an operator changed is never overwritten.
     """
     adopted()
-    findings, ids = _provisioned(check=check)
+    findings, variables = _provisioned(check=check, demo=demo)
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
         print_table(("kind", "name", "state", "done", "detail"), ((f.kind, f.name, f.state, f.done, f.detail) for f in findings))
-        if ids:
-            out.print(f"TAZCO_COGNITO_USER_POOL_ID={ids.user_pool_id}\nTAZCO_COGNITO_CLIENT_IDS={ids.client_id}")
+        for name, value in variables.items():
+            out.print(f"{name}={value}", soft_wrap=True)
+    if env_file and variables:
+        with failures_explained():
+            Workspace(env_file.parent).write_variables(env_file, variables)
     amiss = [finding for finding in findings if not finding.settled]
     if amiss:
         fail(
@@ -41,7 +50,8 @@ def provision(
     err.print(f"[green]✓[/] {len(findings)} resources are as declared")
 
 
-def _provisioned(*, check: bool) -> tuple[Any, Any]:
+def _provisioned(*, check: bool, demo: bool) -> tuple[Any, dict[str, str]]:
+    from tazco.local.programme import POLICY, pool_variables
     from tazco.platform.cloud import Cloud
     from tazco.platform.provision import Clients, Provisioner
     from tazco.platform.resources import Finding
@@ -52,7 +62,9 @@ def _provisioned(*, check: bool) -> tuple[Any, Any]:
     with failures_explained():
         cloud = Cloud.from_environment()
         must_listen(cloud, "dynamodb", "cognito-idp", "events", "sqs", "ssm")
-        provisioner = Provisioner(Clients.of(cloud), load_names(), TABLES, SUBSCRIPTIONS)
+        if demo:
+            must_be_emulated(cloud, "ssm")
+        provisioner = Provisioner(Clients.of(cloud), load_names(), TABLES, SUBSCRIPTIONS, POLICY if demo else {})
         where = cloud.endpoint("dynamodb")
         with err.status(f"{'looking at' if check else 'provisioning'} {where}") as status:
 
@@ -61,8 +73,8 @@ def _provisioned(*, check: bool) -> tuple[Any, Any]:
                 status.update(f"{finding.kind} {finding.name}")
 
             if check:
-                return provisioner.check(), None
-            return findings, provisioner.apply(told)
+                return provisioner.check(), {}
+            return findings, pool_variables(provisioner.apply(told), cloud.endpoint_override("cognito-idp"))
 
 
 @commands.command()

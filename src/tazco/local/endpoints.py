@@ -36,6 +36,19 @@ def on_loopback(url: str) -> bool:
         return host == "localhost"
 
 
+class NotAnEmulator(Exception):
+    """Something for a sandbox was about to happen to an account; the message tells cause and cure."""
+
+
+def must_be_emulated(cloud: "Cloud", service: str) -> None:
+    """Raise `NotAnEmulator` unless an endpoint is given for the service: passwords that everybody knows are not for AWS."""
+    if not cloud.endpoint_override(service):
+        raise NotAnEmulator(
+            f"Demo people and demo values are for an emulated cloud, and {service} is AWS itself here. "
+            "Set AWS_ENDPOINT_URL to the emulator's address."
+        )
+
+
 def must_listen(cloud: "Cloud", *services: str) -> None:
     """Raise `NobodyThere` for an overridden endpoint that is not up; AWS itself may be behind a proxy and is not asked."""
     for service in services:

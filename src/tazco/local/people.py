@@ -1,5 +1,6 @@
 """Demo people: real users of the pool, registered and scored through the API like anybody else."""
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Any, Final
 
 from tazco.local.http_client import ApiClient, Reply
 from tazco.platform.provision import Provisioned
+from tazco.platform.wire import WireFailure
 
 PASSWORD: Final = "Demo-pass-2031"  # noqa: S105 - of throw-away people on a laptop, printed on the screen
 ADMIN_GROUP: Final = "admin"
@@ -119,6 +121,20 @@ async def introduce(api: ApiClient, tokens: Mapping[str, Tokens]) -> Introduced:
             scores[demo.name] = await _score(api, tokens["ADMIN"].access, demo, ecosystem_id)
     card_id = await _card(api, tokens["HIGH"].access) if "HIGH" in scores else ""
     return Introduced(tokens, scores, card_id)
+
+
+async def introduce_at(url: str, pool: Pool) -> Introduced:
+    """Introduce everybody to the API at `url`; raise `DemoFailed` also if it does not answer."""
+    try:
+        client = ApiClient(url)
+    except ValueError as error:
+        raise DemoFailed(f"{error}. Give the API's address, such as http://127.0.0.1:3000.") from error
+    try:
+        return await introduce(client, await asyncio.to_thread(pool.sign_everybody_in))
+    except WireFailure as failure:
+        raise DemoFailed(f"The API at {url} does not answer: {failure}. Is `tazco serve` running there?") from failure
+    finally:
+        client.close()
 
 
 async def _register(api: ApiClient, tokens: Tokens) -> str:

@@ -97,11 +97,17 @@ class Programme:
             "TAZCO_ENV": "development",
             "TAZCO_HOST": HOST,
             "TAZCO_PORT": str(port),
-            "TAZCO_COGNITO_USER_POOL_ID": ids.user_pool_id,
-            "TAZCO_COGNITO_CLIENT_IDS": ids.client_id,
+            **pool_variables(ids, cloud_url),
             "TAZCO_COGNITO_ISSUER": f"https://cognito-idp.{REGION}.amazonaws.com/{ids.user_pool_id}",
-            "TAZCO_COGNITO_JWKS_URL": f"{cloud_url}/{ids.user_pool_id}/.well-known/jwks.json",
             "TAZCO_CURSOR_SECRETS": self.workspace.cursor_secret(),
             "TAZCO_POLICY_REFRESH_SECONDS": "5",
             "TAZCO_TRACE_EVENTS": "true",
         }
+
+
+def pool_variables(ids: Provisioned, cognito_url: str | None) -> dict[str, str]:
+    """What the processes must be told of the pool; an emulator, at `cognito_url`, publishes the keys at an address of its own."""
+    variables = {"TAZCO_COGNITO_USER_POOL_ID": ids.user_pool_id, "TAZCO_COGNITO_CLIENT_IDS": ids.client_id}
+    if cognito_url:
+        variables["TAZCO_COGNITO_JWKS_URL"] = f"{cognito_url.rstrip('/')}/{ids.user_pool_id}/.well-known/jwks.json"
+    return variables

@@ -33,7 +33,7 @@ def failures_explained() -> Iterator[None]:
 
     from tazco.local.children import ChildDied
     from tazco.local.data_directory import CannotStart
-    from tazco.local.endpoints import NobodyThere
+    from tazco.local.endpoints import NobodyThere, NotAnEmulator
     from tazco.local.event_replay import NothingChosen
     from tazco.local.people import DemoFailed, SignInFailed
     from tazco.local.queue_states import NotRedrivable
@@ -50,7 +50,7 @@ def failures_explained() -> Iterator[None]:
         yield
     except (BadSettings, CloudMisconfigured, NotProvisioned, CannotReplay, CannotStart, NobodyThere, NothingChosen) as error:
         fail(str(error))
-    except (CannotImport, NoQueue, NotRedrivable) as error:
+    except (CannotImport, NoQueue, NotAnEmulator, NotRedrivable) as error:
         fail(str(error))
     except NoPolicy as error:
         fail(f"{error}\n`tazco doctor` checks endpoint, credentials and parameters.")

@@ -1,0 +1,1 @@
+"""Containers: what can be known of them without an engine that runs them."""
