@@ -55,6 +55,11 @@ class Stage:
             "TAZCO_WHATSAPP_META_VERIFY_TOKEN": "throw-away",
         }
 
+    def environment_at(self, url: str) -> Mapping[str, str]:
+        """The same with every AWS service at this one endpoint, whoever serves the stage itself."""
+        own = {name: value for name, value in self.environment.items() if not name.startswith("AWS_ENDPOINT_URL")}
+        return {**own, "AWS_ENDPOINT_URL": url}
+
     @property
     def jwks_url(self) -> str:
         """Where the pool publishes its keys."""

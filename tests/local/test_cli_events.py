@@ -184,7 +184,7 @@ def test_what_makes_no_sense_is_refused_with_the_cure(tmp_path: Path, stage: Sta
 
 @pytest.mark.parametrize("arguments", [("list",), ("tail",), ("redrive", "--all"), ("replay", "--since", "1h")])
 def test_an_endpoint_at_which_nobody_listens_is_told_at_once(tmp_path: Path, stage: Stage, arguments: Sequence[str]) -> None:
-    dead = {**stage.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
+    dead = stage.environment_at(f"http://127.0.0.1:{free_port()}")
     ran = tazco(tmp_path, "events", *arguments, environment=dead)
     assert ran.returncode == 2
     assert dead["AWS_ENDPOINT_URL"] in ran.stderr

@@ -138,7 +138,7 @@ def test_queues_that_are_not_there_are_told_with_the_cure(tmp_path: Path, stage:
 
 
 def test_an_endpoint_at_which_nobody_listens_is_told_at_once(tmp_path: Path, stage: Stage) -> None:
-    dead = {**stage.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
+    dead = stage.environment_at(f"http://127.0.0.1:{free_port()}")
     ran = tazco(tmp_path, "queues", environment=dead)
     assert ran.returncode == 2
     assert dead["AWS_ENDPOINT_URL"] in ran.stderr

@@ -25,7 +25,7 @@ def test_nothing_is_wrong_where_nothing_is_wrong(tmp_path: Path, stage: Stage) -
 
 
 def test_a_dead_endpoint_is_told_once_and_the_rest_points_to_it(tmp_path: Path, stage: Stage) -> None:
-    code, found = examined(tmp_path, {**stage.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"})
+    code, found = examined(tmp_path, stage.environment_at(f"http://127.0.0.1:{free_port()}"))
     assert code == 1
     assert [name for name, diagnosis in found.items() if diagnosis["verdict"] == "fail"] == ["endpoint"]
     assert found["resources"]["found"] == "not looked at, see endpoint"

@@ -91,7 +91,7 @@ async def test_a_signal_while_it_starts_is_not_ignored(rig: Rig, command: str) -
 
     server = await asyncio.start_server(never_answers, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    process = Process(command, {**rig.stage.environment, "AWS_ENDPOINT_URL": url})
+    process = Process(command, rig.stage.environment_at(url))
     await process.start()
     try:
         await asyncio.wait_for(arrived.wait(), 20)

@@ -14,6 +14,7 @@ from tazco.kernel.ids import EventId
 from tazco.platform.idempotency import STORED_ANSWERS, Answer, Once
 from tazco.tally.model import COUNTED, HOUR, HOURS_MAX, Counts, Mark, Tally, hour_of, kept_until
 from tazco.tally.store import MARKS, SHARDS, TALLIES, event_key, hour_key, hours, mark, shard_of, tallies_between, tally
+from tests.clouds.differences import MISSING_ROW_UNITS, ROWS_METERED
 from tests.platform.test_round_trips import COMMIT, Meter, in_sequence
 from tests.platform.test_row_sizes import WRITE_UNIT_BYTES, size_of
 from tests.stage import Stage
@@ -96,7 +97,7 @@ async def test_an_event_is_two_round_trips_2_read_units_and_4_committed_and_noth
     meter = Meter()
     async with open_world(stage, transport=meter, report_capacity=True) as world:
         event = happened(world.clock())
-        for costs in ((2, 2, 4), (1, 2, 0)):
+        for costs in ((2, 2 * MISSING_ROW_UNITS, 2 * ROWS_METERED), (1, 2, 0)):
             world.services.maintenance.note(running=False)
             meter.trips.clear()
             await react(world, event)
