@@ -24,15 +24,15 @@ PATIENCE: Final = "--timeout=300"
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """Tests that pass on a target; no paths: all there are."""
+    """Tests that pass on a target; no arguments for pytest: all there are, one after the other."""
 
     target: str
     what: str
-    paths: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
 
 
 PROMISES: Final = (
-    Promise("dynamodb-local", "every test"),
+    Promise("dynamodb-local", "every test", ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")),
     Promise("localstack", "the journeys", ("tests/journeys",)),
 )
 
@@ -79,7 +79,7 @@ def _run(promise: Promise, options: Sequence[str]) -> Outcome:
         counts = Path(folder) / "counts.xml"
         began = time.monotonic()
         code = subprocess.run(
-            (sys.executable, "-m", "pytest", f"--junitxml={counts}", PATIENCE, *options, *promise.paths),
+            (sys.executable, "-m", "pytest", f"--junitxml={counts}", PATIENCE, *options, *promise.arguments),
             env={**os.environ, "TAZCO_TESTS_ON": promise.target},
             check=False,
         ).returncode

@@ -9,9 +9,10 @@ from typing import Final
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.clouds.targets import chosen
 from tests.conformance.deviations import Deviation
 from tests.conformance.here import Here
-from tests.conformance.targets import PREFIX, TARGET_VARIABLE, TARGETS, Target
+from tests.conformance.targets import PREFIX, TARGET_VARIABLE, TARGETS, Target, combination
 
 VERDICT: Final = "conformance"
 HERE: Final = pytest.StashKey[Here]()
@@ -52,8 +53,10 @@ class NoSuchTarget(Exception):
 
 
 def target_of(environment: Mapping[str, str]) -> Target:
-    """The target that the environment names; the embedded cloud's without a name."""
-    name = environment.get(TARGET_VARIABLE, DEFAULT_TARGET)
+    """The target that the environment names; without a name the servers of the cloud on which all tests run."""
+    name = environment.get(TARGET_VARIABLE)
+    if name is None:
+        return combination(chosen())
     if name not in TARGETS:
         raise NoSuchTarget(f"{TARGET_VARIABLE}={name} is no target. Choose one of: {', '.join(TARGETS)}.")
     return TARGETS[name]

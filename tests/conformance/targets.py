@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.conformance.behaviours import Service
+from tests.conformance.behaviours import BEHAVIOURS, Service
 from tests.conformance.deviations import DYNAMODB_LOCAL, LOCALSTACK, MINISTACK, Deviation
 
 TARGET_VARIABLE: Final = "TAZCO_CONFORMANCE_TARGET"
@@ -47,3 +47,26 @@ TARGETS: Final = {
         Target(name="aws", title="AWS", services=tuple(Service), patience_seconds=180),
     )
 }
+
+SERVERS: Final = {
+    "ministack": ("ministack",),
+    "dynamodb-local": ("dynamodb-local", "ministack"),
+    "localstack": ("localstack", "dynamodb-local", "ministack"),
+}
+"""Cloud of `tests.clouds` → who serves there: of several that could, the first."""
+
+
+def combination(cloud: str) -> Target:
+    """All servers of a cloud as one target, each behaviour judged by what is known of the one that serves it."""
+    servers = [TARGETS[name] for name in SERVERS[cloud]]
+    if len(servers) == 1:
+        return servers[0]
+    by_service = {service: next(server for server in servers if service in server.services) for service in Service}
+    known = ((name, by_service[behaviour.service].deviations.get(name)) for name, behaviour in BEHAVIOURS.items())
+    return Target(
+        name=cloud,
+        title=" with ".join(server.title for server in servers),
+        services=tuple(Service),
+        patience_seconds=max(server.patience_seconds for server in servers),
+        deviations={name: deviation for name, deviation in known if deviation is not None},
+    )
