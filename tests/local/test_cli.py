@@ -95,6 +95,19 @@ def test_keys_of_an_account_stay_behind_when_a_dev_is_adopted() -> None:
     assert environment == {"PATH": "/bin", "AWS_REGION": "us-east-1"}
 
 
+def test_services_at_several_places_are_shown_one_by_one(tmp_path: Path, stage: Stage) -> None:
+    elsewhere = {**stage.environment, "AWS_ENDPOINT_URL_EVENTBRIDGE": "http://127.0.0.1:9"}
+    ran = tazco(tmp_path, "config", "show", "--json", environment=elsewhere)
+    shown = {row["name"]: row["value"] for row in json.loads(ran.stdout)["settings"] if row["name"].startswith("AWS_ENDPOINT_URL")}
+    assert shown == {
+        "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": stage.cloud.endpoint("cognito-idp"),
+        "AWS_ENDPOINT_URL_DYNAMODB": stage.cloud.endpoint("dynamodb"),
+        "AWS_ENDPOINT_URL_EVENTBRIDGE": "http://127.0.0.1:9",
+        "AWS_ENDPOINT_URL_SQS": stage.cloud.endpoint("sqs"),
+        "AWS_ENDPOINT_URL_SSM": stage.cloud.endpoint("ssm"),
+    }
+
+
 @pytest.mark.parametrize(("name", "points"), [("TAZCO_PORT", True), ("AWS_ENDPOINT_URL_SQS", True), ("TAZCO_DEMO_PASSWORD", False)])
 def test_variables_that_point_somewhere_are_told_from_those_that_do_not(name: str, points: bool) -> None:  # noqa: FBT001 - a case
     assert points_somewhere({"PATH": "/bin", name: "x"}) is points
@@ -156,7 +169,8 @@ def test_the_configuration_shows_origins_and_no_secret(tmp_path: Path, stage: St
     assert settings["TAZCO_LOG_LEVEL"] == ("error", ".env")
     assert settings["TAZCO_ENV"] == ("development", "default")
     assert settings["TAZCO_TABLE_PREFIX"] == (stage.names.table_prefix, "environment")
-    assert settings["AWS_ENDPOINT_URL"] == (stage.cloud.endpoint("dynamodb"), "environment")
+    endpoint = settings.get("AWS_ENDPOINT_URL") or settings["AWS_ENDPOINT_URL_DYNAMODB"]
+    assert endpoint == (stage.cloud.endpoint("dynamodb"), "environment")
     assert {entry["name"]: entry["origin"] for entry in shown["policy"]}["limits/minimum"] == "SSM"
     secrets = (stage.environment["TAZCO_CURSOR_SECRETS"], "throw-away", stage.environment["AWS_SECRET_ACCESS_KEY"])
     assert not any(secret in ran.stdout for secret in secrets)

@@ -19,7 +19,15 @@ from tazco.platform.settings import DOTENV, PREFIX, Settings
 MASK: Final = "••••"
 NONE: Final = "-"
 REGIONS: Final = {"AWS_REGION", "AWS_DEFAULT_REGION"}
-ENDPOINTS: Final = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"}
+ENDPOINT: Final = "AWS_ENDPOINT_URL"
+SPELT: Final = {
+    "dynamodb": "DYNAMODB",
+    "events": "EVENTBRIDGE",
+    "sqs": "SQS",
+    "ssm": "SSM",
+    "cognito-idp": "COGNITO_IDENTITY_PROVIDER",
+}
+"""Service → how the SDK spells it in the variable of its own endpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,19 +49,28 @@ def settings_entries(cloud: Cloud, settings: Settings, *, adopted_from: str | No
         return str(DOTENV) if variable in in_file else "default"
 
     taken_over = adopted_from or "environment"
-    endpoint = cloud.endpoint_override("dynamodb")
     return [
         Entry(name="AWS_REGION", value=cloud.region, origin=taken_over if REGIONS & os.environ.keys() else "profile"),
-        Entry(
-            name="AWS_ENDPOINT_URL",
-            value=endpoint or NONE,
-            origin="default" if not endpoint else taken_over if ENDPOINTS & os.environ.keys() else "profile",
-        ),
+        *_endpoint_entries(cloud, taken_over),
         *(
             Entry(name=PREFIX + name.upper(), value=_shown(getattr(settings, name)), origin=origin(PREFIX + name.upper()))
             for name in type(settings).model_fields
         ),
     ]
+
+
+def _endpoint_entries(cloud: Cloud, taken_over: str) -> list[Entry]:
+    """One line where all five services are at one place, else a line for each that has a place of its own."""
+    urls = {f"{ENDPOINT}_{spelt}": cloud.endpoint_override(service) for service, spelt in SPELT.items()}
+    given = os.environ.keys() & {ENDPOINT, *urls}
+
+    def entry(name: str, url: str | None, *, in_environment: bool) -> Entry:
+        origin = "default" if not url else taken_over if in_environment else "profile"
+        return Entry(name=name, value=url or NONE, origin=origin)
+
+    if len(set(urls.values())) == 1:
+        return [entry(ENDPOINT, next(iter(urls.values())), in_environment=bool(given))]
+    return [entry(name, url, in_environment=bool(given & {name, ENDPOINT})) for name, url in urls.items()]
 
 
 async def read_policy(cloud: Cloud, ssm_prefix: str) -> dict[str, str]:
