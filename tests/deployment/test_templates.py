@@ -130,7 +130,7 @@ def test_workers_are_scaled_by_numbers_that_are_there_and_by_none_that_is_filled
     ]
     tracked = policy["Properties"]["TargetTrackingScalingPolicyConfiguration"]["CustomizedMetricSpecification"]["Metrics"]
     (share,) = [each for each in tracked if each["ReturnData"]]
-    assert {*re.findall(r"[a-z]\w*", share["Expression"])} == {each["Id"] for each in tracked if each is not share}
+    assert {*re.findall(r"[A-Za-z]\w*", share["Expression"])} == {each["Id"] for each in tracked if each is not share}
     queues = [each for each in tracked if "MetricStat" in each and each["MetricStat"]["Metric"]["Namespace"] == "AWS/SQS"]
     assert len(queues) == len(SUBSCRIPTIONS)
 
