@@ -124,13 +124,13 @@ def test_one_more_index_and_a_shorter_retention_are_two_changes_and_replace_noth
     assert kept is None, "a parameter that is not given again keeps its value"
 
 
-def test_other_names_would_replace_the_ledgers_and_that_is_said(account: Account) -> None:
+def test_other_names_would_replace_the_tables_and_that_is_said(account: Account) -> None:
     account.deployed()
     plan = account.plan(TablePrefix="somebody-else-")
     assert plan is not None
     told = [*dangers(plan.changes, HERE)]
     assert [each for each in told if each.startswith(f"UsersTable ({account.names.table_prefix}users) would be replaced")]
-    assert not [each for each in told if each.startswith("OutboxTable")], "the outbox is no ledger"
+    assert [each for each in told if each.startswith("OutboxTable")], "no ledger, and yet events that have not left are in it"
     account.deployer.discard(plan)
 
 
@@ -196,7 +196,7 @@ def test_a_failure_names_the_first_resource_its_reason_and_the_cure(account: Acc
     clients.ssm.delete_parameter(Name=taken)
     account.deployer.cloudformation.delete_stack(StackName=account.stack)
     left = [table for table in TABLES if table_is_there(account, table.name)]
-    assert left, "ledgers that were made before the failure outlive it"
+    assert left, "tables that were made before the failure outlive it"
     happened = account.deployed(import_existing=True)
     assert {f"{table_id(table.name)} IMPORT_COMPLETE" for table in left} <= {f"{each.resource} {each.status}" for each in happened}
 
@@ -214,6 +214,15 @@ def test_parameters_that_are_missing_or_unknown_are_refused_with_what_they_mean(
         account.deployer.plan("nothing", service, {})
     with pytest.raises(NotDeployed, match="no parameter Colour"):
         account.deployer.plan("nothing", service, {"Colour": "red"})
+
+
+def test_an_api_relays_only_where_the_resources_let_it(account: Account) -> None:
+    account.deployed()
+    refused = run(account, "diff", "service", "-p", "ApiRelaysToo=true")
+    assert (refused.returncode, "lets no API relay" in refused.stderr) == (1, True), refused.stderr
+    account.deployed(ApiRelaysToo="true")
+    further = run(account, "diff", "service", "-p", "ApiRelaysToo=true")
+    assert "--parameter CertificateArn=… is needed" in further.stderr
 
 
 def run(account: Account, *arguments: str) -> Any:

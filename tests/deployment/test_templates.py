@@ -53,12 +53,12 @@ def test_the_linter_has_nothing_to_say() -> None:
     assert (found.returncode, found.stdout) == (0, ""), found.stdout
 
 
-def test_ledgers_people_and_policy_outlive_the_stack() -> None:
+def test_tables_people_and_policy_outlive_the_stack() -> None:
     resources = Stack.RESOURCES.template(HERE)["Resources"]
     ledgers = {table_id(table.name) for table in TABLES if table.ledger}
     policy = {name for name, each in resources.items() if each["Type"] == "AWS::SSM::Parameter"}
     kept = {name for name, each in resources.items() if each.get("DeletionPolicy") == each.get("UpdateReplacePolicy") == "Retain"}
-    assert kept == ledgers | policy | {"Key", "UserPool", "UserPoolClient"}
+    assert kept == {*of_type(Stack.RESOURCES, "AWS::DynamoDB::Table"), *policy, "Key", "UserPool", "UserPoolClient"}
     for name in ledgers:
         properties = resources[name]["Properties"]
         assert properties["DeletionProtectionEnabled"]
@@ -107,6 +107,54 @@ def test_every_alarm_is_about_a_metric_of_a_filter_or_of_aws() -> None:
         if "MetricName" in each["Properties"] and not isinstance(each["Properties"]["Namespace"], str)
     }
     assert asked == made
+
+
+def test_readers_of_what_is_new_are_deployed_before_its_writers() -> None:
+    services = of_type(Stack.SERVICE, "AWS::ECS::Service")
+    waits_for = {name: {*each.get("DependsOn", [])} & services.keys() for name, each in services.items()}
+    assert waits_for == {"WorkerService": set(), "RelayService": {"WorkerService"}, "ApiService": {"RelayService"}}
+
+
+def test_nothing_that_may_change_later_is_imported_by_the_service() -> None:
+    outputs = Stack.RESOURCES.template(HERE)["Outputs"]
+    imported = {*re.findall(r"\$\{ResourcesStack\}-(\w+)", json.dumps(Stack.SERVICE.template(HERE)))}
+    assert imported <= outputs.keys()
+    changing = {"ApiRelaysToo", "LogRetentionDays"}
+    assert changing <= Stack.RESOURCES.template(HERE)["Parameters"].keys()
+    assert not [each for each in imported if outputs[each]["Value"].get("Ref") in changing]
+
+
+def test_workers_are_scaled_by_numbers_that_are_there_and_by_none_that_is_filled_in() -> None:
+    (policy,) = [
+        each for name, each in of_type(Stack.SERVICE, "AWS::ApplicationAutoScaling::ScalingPolicy").items() if "Worker" in name
+    ]
+    tracked = policy["Properties"]["TargetTrackingScalingPolicyConfiguration"]["CustomizedMetricSpecification"]["Metrics"]
+    (share,) = [each for each in tracked if each["ReturnData"]]
+    assert {*re.findall(r"[A-Za-z]\w*", share["Expression"])} == {each["Id"] for each in tracked if each is not share}
+    queues = [each for each in tracked if "MetricStat" in each and each["MetricStat"]["Metric"]["Namespace"] == "AWS/SQS"]
+    assert len(queues) == len(SUBSCRIPTIONS)
+
+
+def test_an_api_of_which_no_task_is_ready_is_an_alarm_even_if_nobody_calls() -> None:
+    alarm = of_type(Stack.SERVICE, "AWS::CloudWatch::Alarm")["NoTargetsAlarm"]["Properties"]
+    assert (alarm["MetricName"], alarm["Threshold"], alarm["ComparisonOperator"]) == ("HealthyHostCount", 1, "LessThanThreshold")
+    assert alarm["TreatMissingData"] == "breaching"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "fits", "does_not"),
+    [
+        ("WppBaseUrl", ("", "https://wpp.example.com", "https://wpp.example.com:443/a"), ("http://wpp", "https://wpp:21465")),
+        ("MetaSecretArn", ("", "arn:aws:secretsmanager:eu-west-1:1:secret:a-b"), ("arn:aws:ssm:eu-west-1:1:parameter/a",)),
+        ("CursorSecretArn", ("arn:aws:ssm:eu-west-1:1:parameter/a", "arn:aws:secretsmanager:eu-west-1:1:secret:a-b"), ("",)),
+    ],
+)
+def test_a_parameter_that_could_not_work_is_refused_at_once(
+    parameter: str, fits: tuple[str, ...], does_not: tuple[str, ...]
+) -> None:
+    pattern = Stack.SERVICE.template(HERE)["Parameters"][parameter]["AllowedPattern"]
+    assert all(re.fullmatch(pattern, each) for each in fits)
+    assert not [each for each in does_not if re.fullmatch(pattern, each)]
 
 
 @pytest.mark.parametrize("kind", Kind)

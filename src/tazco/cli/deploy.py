@@ -79,7 +79,7 @@ def apply(
     parameters: Parameters = None,
     import_existing: ImportExisting = False,  # noqa: FBT002 - typer
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002 - typer
-    replace_ledgers: Annotated[bool, typer.Option("--replace-ledgers", help="Even if a ledger, the people or the key go.")] = False,  # noqa: FBT002 - typer
+    replace_ledgers: Annotated[bool, typer.Option("--replace-ledgers", help="Even if a table, the people or the key go.")] = False,  # noqa: FBT002 - typer
     overwrite_policy: OverwritePolicy = False,  # noqa: FBT002 - typer
 ) -> None:
     """Deploy a stack: show what changes, ask, do it, and tell what happens."""
@@ -134,11 +134,20 @@ class _Deployment:
         return deployment
 
     def planned(self, *, import_existing: bool) -> "Plan | None":
+        self._refuse_to_relay_without_the_right()
         with err.status(f"asking CloudFormation what would change in {escape(self.stack)}"):
             plan = self.deployer.plan(self.stack, self.template, self.values, import_existing=import_existing)
         if plan is None:
             err.print(f"[green]✓[/] {escape(self.stack)} is as declared; there is nothing to do", soft_wrap=True)
         return plan
+
+    def _refuse_to_relay_without_the_right(self) -> None:
+        """An API that relays and may not put events on the bus would hold the shards of relays that may."""
+        resources, wanted = self.values.get("ResourcesStack"), self.values.get("ApiRelaysToo")
+        if resources and wanted == "true" and self.deployer.parameter_of(resources, "ApiRelaysToo") != "true":
+            _refuse(
+                [f"{resources} lets no API relay."], f"First: tazco deploy apply resources --stack {resources} -p ApiRelaysToo=true"
+            )
 
     def dangers(self, plan: "Plan") -> list[str]:
         from tazco.deployment.changes import dangers

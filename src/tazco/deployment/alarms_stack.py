@@ -14,6 +14,7 @@ from tazco.platform.tables import Table
 ALARMED: Final = "HasAlarmTopic"
 WAITING_SECONDS_MAX: Final = int(AGE_MAX.total_seconds())
 MINUTE: Final = 60
+ABOVE: Final = "GreaterThanThreshold"
 NAMESPACE: Final = "Tazco/${AWS::StackName}"
 CALLS: Final = ("BatchGetItem", "Query", "TransactWriteItems")
 """The reads and commits of commands; where another call fails inside DynamoDB, one of these does too."""
@@ -93,11 +94,12 @@ def alarm(
     dimensions: Json,
     *,
     above: int = 0,
+    below: int | None = None,
     statistic: str = "Sum",
     minutes: int = 1,
     missing: str = "notBreaching",
 ) -> Json:
-    """One metric above a bound for so many minutes on end."""
+    """One metric above a bound for so many minutes on end, or below one."""
     return _alarm(
         {
             "Namespace": namespace,
@@ -105,9 +107,10 @@ def alarm(
             "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
             "Statistic": statistic,
             "Period": MINUTE,
-            "Threshold": above,
+            "Threshold": above if below is None else below,
             "EvaluationPeriods": minutes,
             "TreatMissingData": missing,
+            "ComparisonOperator": ABOVE if below is None else "LessThanThreshold",
         }
     )
 
@@ -118,7 +121,7 @@ def _alarm(properties: Json) -> Json:
         properties.pop("Dimensions", None)
     return {
         "Type": "AWS::CloudWatch::Alarm",
-        "Properties": {**properties, "ComparisonOperator": "GreaterThanThreshold", **told},
+        "Properties": {**properties, "ComparisonOperator": properties.get("ComparisonOperator", ABOVE), **told},
     }
 
 

@@ -101,11 +101,12 @@ def _listener(port: int, protocol: str, action: Json, **more: object) -> Json:
 
 
 def its_alarms() -> Json:
-    """Answers that should not be, and targets that are not there."""
+    """Answers that should not be, and targets that are not there: of a zone by itself the number may be nought, of all of them not."""
     space, whole = "AWS/ApplicationELB", {"LoadBalancer": att("LoadBalancer", "LoadBalancerFullName")}
     targets = {**whole, "TargetGroup": att("Targets", "TargetGroupFullName")}
     return {
         "LoadBalancerErrorsAlarm": alarm(space, "HTTPCode_ELB_5XX_Count", whole, above=5, minutes=2),
         "ApiErrorsAlarm": alarm(space, "HTTPCode_Target_5XX_Count", whole, above=5, minutes=2),
         "UnhealthyTargetsAlarm": alarm(space, "UnHealthyHostCount", targets, statistic="Maximum", minutes=5),
+        "NoTargetsAlarm": alarm(space, "HealthyHostCount", targets, below=1, statistic="Maximum", minutes=3, missing="breaching"),
     }

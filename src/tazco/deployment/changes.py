@@ -46,9 +46,8 @@ def change_of(found: "ResourceChangeTypeDef") -> Change:
 
 
 def dangers(changes: Iterable[Change], declarations: Declarations) -> Iterator[str]:
-    """What would take a ledger, the people or the key away: replaced or out of the stack. Empty in all usual deployments."""
-    ledgers = {table_id(table.name) for table in declarations.tables if table.ledger}
-    kept = ledgers | {"Key", "UserPool", "UserPoolClient"}
+    """What would take a table, the people or the key away: replaced or out of the stack. Empty in all usual deployments."""
+    kept = {*(table_id(table.name) for table in declarations.tables), "Key", "UserPool", "UserPoolClient"}
     for change in changes:
         if change.resource in kept and change.destroys:
             done = "would leave the stack" if change.action == "Remove" else "would be replaced by an empty one"

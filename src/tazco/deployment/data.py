@@ -17,7 +17,11 @@ def table_id(name: str) -> str:
 
 
 def tables(declarations: Declarations) -> Json:
-    """Every table as provisioning makes it, and encrypted with a key of the programme's own."""
+    """Every table as provisioning makes it, and encrypted with a key of the programme's own.
+
+    All of them outlive the stack, ledgers or not: in the outbox are events that have not left yet, and among the answers is what keeps
+    a command that is repeated from acting twice. CloudFormation also takes no table into a stack that it would delete with it.
+    """
     return {table_id(table.name): _table(table) for table in declarations.tables}
 
 
@@ -35,7 +39,7 @@ def _table(table: Table[Any]) -> Json:
         properties["TimeToLiveSpecification"] = {"AttributeName": table.ttl, "Enabled": True}
     if not table.ledger:
         reason = "No ledger: what stands here for hours or days is not to be brought back from an earlier day."
-        return {"Type": "AWS::DynamoDB::Table", "Metadata": waived(CKV_AWS_28=reason), "Properties": properties}
+        return {"Type": "AWS::DynamoDB::Table", **KEPT, "Metadata": waived(CKV_AWS_28=reason), "Properties": properties}
     properties["PointInTimeRecoverySpecification"] = {"PointInTimeRecoveryEnabled": True}
     properties["DeletionProtectionEnabled"] = True
     return {"Type": "AWS::DynamoDB::Table", **KEPT, "Properties": properties}

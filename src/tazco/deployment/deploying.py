@@ -175,6 +175,12 @@ class Deployer:
         outputs = found.get("Outputs", []) if found is not None else []
         return {each["OutputKey"]: each["OutputValue"] for each in outputs if "OutputKey" in each and "OutputValue" in each}
 
+    def parameter_of(self, stack: str, name: str) -> str:
+        """The value that a stack was given; empty where there is no such stack or parameter."""
+        found = self._stack(stack)
+        given = found.get("Parameters", []) if found is not None else []
+        return next((each.get("ParameterValue", "") for each in given if each.get("ParameterKey") == name), "")
+
     def edited(self, written: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
         """Which parameters hold something else than the stack once put there, and would lose it; None of SSM's is not there."""
         names = sorted(written)

@@ -50,11 +50,14 @@ def _parameters() -> Json:
 
 
 def _outputs() -> Json:
-    """What the service's stack imports, and what people ask for."""
+    """What the service's stack imports, and what people ask for.
+
+    CloudFormation refuses to change a value that another stack imports, so whatever may change later is not among them.
+    """
     values = {
         "UserPoolId": ref("UserPool"),
         "UserPoolClientId": ref("UserPoolClient"),
-        **{parameter: ref(parameter) for parameter in (*FIELDS, "ApiRelaysToo")},
+        **{parameter: ref(parameter) for parameter in FIELDS},
         **{role_id(kind) + "Arn": att(role_id(kind), "Arn") for kind in Kind},
         **{log_group_id(kind): ref(log_group_id(kind)) for kind in Kind},
         **{log_group_id(kind) + "Arn": att(log_group_id(kind), "Arn") for kind in Kind},

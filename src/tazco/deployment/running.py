@@ -15,6 +15,9 @@ SIZES: Final = {Kind.API: ("512", "1024"), Kind.RELAY: ("256", "512"), Kind.WORK
 STOP_SECONDS: Final = 30
 """Every process ends within 25 s of SIGTERM."""
 
+AFTER: Final = {Kind.WORKER: (), Kind.RELAY: (Kind.WORKER,), Kind.API: (Kind.RELAY,)}
+"""Whose deployment waits for whose: readers of what is new before its writers. CloudFormation would change all three at once."""
+
 NOBODY: Final = "10001"
 ALIVE: Final = f"import urllib.request as r; r.urlopen('http://127.0.0.1:{API_PORT}/health/liveness', timeout=3)"
 META: Final = {
@@ -25,6 +28,11 @@ META: Final = {
 WPP: Final = {"TAZCO_WPP_SECRET_KEY": "secretKey", "TAZCO_WPP_WEBHOOK_SECRET": "webhookSecret"}
 
 
+def service_id(kind: Kind) -> str:
+    """The resource that keeps a kind of process running."""
+    return logical(kind, "service")
+
+
 def services() -> Json:
     """The cluster, and for each kind of process a task and a service."""
     cluster = {
@@ -32,7 +40,7 @@ def services() -> Json:
         "Properties": {"ClusterSettings": [{"Name": "containerInsights", "Value": "enabled"}]},
     }
     tasks = {logical(kind, "task"): _task(kind) for kind in Kind}
-    return {"Cluster": cluster, **tasks, **{logical(kind, "service"): _service(kind) for kind in Kind}}
+    return {"Cluster": cluster, **tasks, **{service_id(kind): _service(kind) for kind in Kind}}
 
 
 def _task(kind: Kind) -> Json:
@@ -47,7 +55,7 @@ def _task(kind: Kind) -> Json:
             "Memory": memory,
             "ExecutionRoleArn": att("ExecutionRole", "Arn"),
             "TaskRoleArn": imported(role_id(kind) + "Arn"),
-            "RuntimePlatform": {"OperatingSystemFamily": "LINUX"},
+            "RuntimePlatform": {"OperatingSystemFamily": "LINUX", "CpuArchitecture": ref("CpuArchitecture")},
             "ContainerDefinitions": [_container(kind)],
         },
     }
@@ -99,7 +107,7 @@ def _environment(kind: Kind) -> list[Json]:
             "TAZCO_HOST": "0.0.0.0",  # noqa: S104  # the container's own address; its security group says who gets there
             "TAZCO_PORT": str(API_PORT),
             "TAZCO_TRUSTED_PROXY_HOPS": "1",
-            "TAZCO_RELAY_WITH_API": imported("ApiRelaysToo"),
+            "TAZCO_RELAY_WITH_API": ref("ApiRelaysToo"),
             "TAZCO_CLEANUP_ENABLED": "false",
             "TAZCO_CONSOLE": ref("Console"),
         }
@@ -138,13 +146,14 @@ def _service(kind: Kind) -> Json:
         },
         "PropagateTags": "SERVICE",
     }
+    needs = [service_id(each) for each in AFTER[kind]]
     if kind is Kind.RELAY:
         properties["DesiredCount"] = ref("RelayTasksMin")
-    if kind is not Kind.API:
-        return {"Type": "AWS::ECS::Service", "Properties": properties}
-    properties["HealthCheckGracePeriodSeconds"] = 120
-    properties["LoadBalancers"] = [{"ContainerName": kind.value, "ContainerPort": API_PORT, "TargetGroupArn": ref("Targets")}]
-    return {"Type": "AWS::ECS::Service", "DependsOn": ["HttpsListener"], "Properties": properties}
+    if kind is Kind.API:
+        needs.append("HttpsListener")
+        properties["HealthCheckGracePeriodSeconds"] = 120
+        properties["LoadBalancers"] = [{"ContainerName": kind.value, "ContainerPort": API_PORT, "TargetGroupArn": ref("Targets")}]
+    return {"Type": "AWS::ECS::Service", **({"DependsOn": needs} if needs else {}), "Properties": properties}
 
 
 def execution_role() -> Json:

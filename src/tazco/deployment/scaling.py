@@ -50,7 +50,11 @@ def _target(kind: Kind) -> Json:
 
 
 def _waiting(declarations: Declarations) -> list[Json]:
-    """Messages of all queues for each running worker; Container Insights counts the workers."""
+    """Messages of all queues for each running worker; Container Insights counts the workers.
+
+    Nothing is filled in for what is missing: metrics arrive late, and an alarm that reads nought for the last minute never sees three
+    minutes on end. A queue that workers poll always has its metrics; without workers there is no number and nothing is scaled.
+    """
     queues = [each.queue for each in declarations.subscriptions]
     found = [
         _metric(f"q{number}", "AWS/SQS", "ApproximateNumberOfMessagesVisible", "Sum", {"QueueName": _prefixed(name)})
@@ -58,8 +62,8 @@ def _waiting(declarations: Declarations) -> list[Json]:
     ]
     service = {"ClusterName": ref("Cluster"), "ServiceName": att(logical(Kind.WORKER, "service"), "Name")}
     found.append(_metric("tasks", "ECS/ContainerInsights", "RunningTaskCount", "Average", service))
-    total = "+".join(f"FILL(q{number},0)" for number in range(len(queues)))
-    share = {"Id": "share", "Expression": f"({total})/FILL(tasks,1)", "ReturnData": True}
+    total = "+".join(f"q{number}" for number in range(len(queues)))
+    share = {"Id": "share", "Expression": f"({total})/tasks", "ReturnData": True}
     return [*found, share]
 
 

@@ -3,12 +3,18 @@
 from tazco.deployment.balancing import balancer, its_alarms
 from tazco.deployment.network import network
 from tazco.deployment.rights import Kind
-from tazco.deployment.running import execution_role, services
+from tazco.deployment.running import execution_role, service_id, services
 from tazco.deployment.scaling import scaling
 from tazco.deployment.template import Declarations, Json, att, number_parameter, ref, text_parameter
 
 SUBNETS = "List<AWS::EC2::Subnet::Id>"
-ARN_OR_NOTHING = r"^(arn:[a-z0-9-]+:(secretsmanager|ssm):.+)?$"
+FROM_EITHER = r"^arn:[a-z0-9-]+:(secretsmanager|ssm):.+$"
+FROM_SECRETS_MANAGER = r"^(arn:[a-z0-9-]+:secretsmanager:.+)?$"
+"""Of a SecureString ECS can read the whole only; a key in a JSON is a matter of Secrets Manager."""
+
+HTTPS_OR_NOTHING = r"^(https://[^/:@]+(:443)?(/.*)?)?$"
+"""Tasks are let out to port 443 alone."""
+
 TASKS = {Kind.API: (2, 10), Kind.RELAY: (2, 2), Kind.WORKER: (2, 10)}
 
 
@@ -39,8 +45,18 @@ def service_stack(declarations: Declarations) -> Json:
             **scaling(declarations),
             **its_alarms(),
         },
-        "Outputs": {"LoadBalancerDnsName": {"Value": att("LoadBalancer", "DNSName")}, "Cluster": {"Value": ref("Cluster")}},
+        "Outputs": _outputs(),
     }
+
+
+def _outputs() -> Json:
+    """Where callers go, and what the AWS CLI must be told to start tasks anew."""
+    values = {
+        "LoadBalancerDnsName": att("LoadBalancer", "DNSName"),
+        "Cluster": ref("Cluster"),
+        **{service_id(kind): att(service_id(kind), "Name") for kind in Kind},
+    }
+    return {name: {"Value": value} for name, value in values.items()}
 
 
 def _given(parameter: str) -> Json:
@@ -82,7 +98,13 @@ def _what() -> Json:
     return {
         "Image": text_parameter(None, "URI of the container image, best with its digest (…@sha256:…)."),
         "ImageRepository": text_parameter("tazco", "Name of the ECR repository that the image is in."),
+        "CpuArchitecture": text_parameter("X86_64", "What the image is built for.", AllowedValues=["X86_64", "ARM64"]),
         "AllowedOrigins": text_parameter("", "Origins that browsers may call from, comma-separated; empty: none."),
+        "ApiRelaysToo": text_parameter(
+            "false",
+            "Whether the API relays too; the stack of the resources must have been told so before.",
+            AllowedValues=["true", "false"],
+        ),
         "Console": text_parameter("true", "Whether the API serves the operators' console.", AllowedValues=["true", "false"]),
         "TraceEvents": text_parameter(
             "true", "Whether the timeline finds events; one write unit more each.", AllowedValues=["true", "false"]
@@ -101,16 +123,18 @@ def _how_many() -> Json:
 
 
 def _secrets() -> Json:
-    def secret(meaning: str, default: str | None = "") -> Json:
-        return text_parameter(default, meaning, AllowedPattern=ARN_OR_NOTHING)
+    def secret(meaning: str) -> Json:
+        return text_parameter("", meaning, AllowedPattern=FROM_SECRETS_MANAGER)
 
+    cursors = "Secret, or SecureString, whose text is TAZCO_CURSOR_SECRETS."
+    away = "Where WPPConnect is: https, on port 443."
     keys = "secret with the keys"
     return {
-        "CursorSecretArn": secret("Secret, or SecureString, whose text is TAZCO_CURSOR_SECRETS.", None),
+        "CursorSecretArn": text_parameter(None, cursors, AllowedPattern=FROM_EITHER),
         "WhatsAppProvider": text_parameter("meta", "Who carries the messages.", AllowedValues=["meta", "wppconnect"]),
         "MetaPhoneNumberId": text_parameter("", "Our number at Meta."),
         "MetaSecretArn": secret(f"{keys.capitalize()} accessToken, appSecrets, verifyToken; empty: not Meta."),
-        "WppBaseUrl": text_parameter("", "Where WPPConnect is."),
+        "WppBaseUrl": text_parameter("", away, AllowedPattern=HTTPS_OR_NOTHING),
         "WppSecretArn": secret(f"{keys.capitalize()} secretKey, webhookSecret; empty: not WPPConnect."),
         "SecretsKeyArn": text_parameter("", "KMS key of these secrets, if it is one of yours."),
     }
