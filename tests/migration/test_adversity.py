@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tazco.migration.store.files import find
 from tazco.platform.aws import AwsUnreachable
 from tazco.platform.commit import ACTIONS_MAX
 from tazco.platform.database import Database
+from tazco.transactions.store import TRANSACTIONS
 from tests.migration.exports import Folder, checked, imported, made_up
 from tests.platform.faults import COMMIT, Faulty, cancelled, error
 from tests.stage import Stage
@@ -77,10 +79,13 @@ async def test_files_that_change_after_the_check_are_noticed(database: Database,
         if what == "half a line":
             folder.spoil(Collection.SCORES, 1, lambda line: line[:20])
         else:
-            folder.change(Collection.TRANSACTIONS, lambda _: True, amount=1)
+            folder.change(Collection.TRANSACTIONS, lambda _: True, amount=Decimal("999999999.99"))
         writer = Writer(database, Checkpoint(folder.path / NAME, "key"), lambda _: None)
         with pytest.raises(CannotImport, match="changed"):
             await writer.write(documents, noted, report, resume=False)
+    if what == "another amount":
+        written = [item["amount"]["N"] async for item in database.scan(TRANSACTIONS)]
+        assert "99999999999" not in written, "what was not checked is not written"
 
 
 def test_ten_times_as_much_needs_no_more_memory(tmp_path: Path) -> None:

@@ -3,10 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from io import StringIO
 from typing import Any
 
+import orjson
 import pytest
+from rich.console import Console
 
+from tazco.local.migration_screen import checked_as_json, print_checked
 from tazco.migration.model import SHOWN_MAX, CannotImport, Collection, Oddity, Wishes
 from tazco.migration.rules.documents import LINE_BYTES_MAX
 from tazco.migration.store.files import find
@@ -121,6 +125,8 @@ LINES = {
     "no number": (lambda line: line.replace(b'"limit":', b'"limit":NaN,"x":', 1), "has NaN"),
     "half a character": (lambda line: line.replace(b'"person', b'"\\ud800person', 1), "half of a surrogate pair"),
     "very long": (lambda line: b'{"x":"' + b"x" * LINE_BYTES_MAX * 2 + b'"}' + line[-1:], "more than 100000 bytes"),
+    "blanks before a document": (lambda line: b" " * (LINE_BYTES_MAX + 2) + line, "more than 100000 bytes"),
+    "a byte order mark": (lambda line: b"\xef\xbb\xbf" + line, "begins with a byte order mark"),
     "very deep": (lambda line: b'{"a":' * 15_000 + b"1" + line[-1:], "nested too deeply"),
 }
 
@@ -131,6 +137,23 @@ def test_a_line_that_is_no_document_is_told_by_its_place(folder: Folder, spoilt:
     (problem, *_) = checked(folder).findings.problems
     assert (problem.file, problem.line) == ("cards.ndjson", 3)
     assert message in problem.fault.message
+
+
+def test_an_object_whose_numbers_outgrow_the_row_is_told(folder: Folder) -> None:
+    """`1e37` is four bytes in a file and 38 in a row, so that a line that is not too long could make a row that is."""
+    numbers = b",".join([b"1e37"] * 2_600)
+    folder.spoil(LOGS, 1, lambda line: line.replace(b'"newValue":{', b'"newValue":{"a":[' + numbers + b"],"))
+    (problem,) = checked(folder).findings.problems
+    assert (problem.line, problem.fault.field) == (1, "newValue")
+    assert "at most 100000 bytes, its numbers written out" in problem.fault.message
+
+
+def test_a_name_of_control_characters_steers_no_terminal(folder: Folder) -> None:
+    folder.spoil(USERS, 1, lambda line: line.replace(b"{", b'{"\\u001b[2J\\ud800\\u202e":1,', 1))
+    report, shown = checked(folder), StringIO()
+    print_checked(Console(file=shown, width=200), report)
+    assert r"users.ndjson:1  \u001b[2J\ud800\u202e: is not a field" in shown.getvalue()
+    assert orjson.dumps(checked_as_json(report))
 
 
 @pytest.mark.parametrize("collection", [*Collection])
@@ -207,14 +230,22 @@ ODD: dict[Oddity, tuple[Collection, Callable[[Document], bool], dict[str, Any]]]
     ),
     Oddity.UNKNOWN_REQUEST: (CARDS, anyone, {"requestId": "ghost"}),
     Oddity.UNKNOWN_CARD: (REQUESTS, APPROVED, {"cardId": "ghost"}),
-    Oddity.LEDGER_OUT_OF_ORDER: (TRANSACTIONS, anyone, {"transactionId": "zzz"}),
+    Oddity.LEDGER_OUT_OF_ORDER: (TRANSACTIONS, anyone, {"transactionId": "0198"}),
     Oddity.SCORE_DELTA: (SCORES, anyone, {"delta": 1}),
     Oddity.SCORE_NOT_OF_HISTORY: (SCORES, where(ecosystemId="person-0000001"), {"value": 1, "previousValue": 1, "delta": 0}),
     Oddity.CANCELLED_WITH_BALANCE: (CARDS, lambda document: bool(document["balance"]), {"status": "cancelled"}),
 }
 
 
-@pytest.mark.parametrize("oddity", [*Oddity])
+def test_ids_that_sort_after_those_of_the_programme_are_told(folder: Folder) -> None:
+    newest = max(document["transactionId"] for document in folder.documents(TRANSACTIONS))
+    line = folder.change(TRANSACTIONS, where(transactionId=newest), transactionId="65a1f0c2d4e5f6a7b8c9d0e1")
+    findings = checked(folder).findings
+    assert set(findings.oddities) == {Oddity.LEDGER_AHEAD}
+    assert findings.oddities[Oddity.LEDGER_AHEAD].first == f"transactions.ndjson:{line}"
+
+
+@pytest.mark.parametrize("oddity", [each for each in Oddity if each is not Oddity.LEDGER_AHEAD])
 def test_history_that_no_rule_would_allow_is_counted_and_let_in(folder: Folder, oddity: Oddity) -> None:
     collection, which, fields = ODD[oddity]
     folder.change(collection, which, **fields)

@@ -109,6 +109,13 @@ def test_what_is_no_instant_is_refused(text: Any) -> None:
         kinds.INSTANT.read(text)
 
 
+def test_a_number_that_is_too_long_once_it_is_written_out_is_refused() -> None:
+    """It would go in as `1e38`, come out with 39 digits, and not go in again."""
+    assert kinds.OBJECT.read({"a": Decimal("1E+37")})
+    with pytest.raises(ValueError, match="at most 38 digits"):
+        kinds.OBJECT.read({"a": Decimal("1E+38")})
+
+
 def test_personal_values_are_never_quoted() -> None:
     assert kinds.shown(kinds.email(), "ada.lovelace") == "(personal, 12 characters)"
     assert kinds.shown(kinds.text(1, 9), "line\nbreak\x1b[31m" + "x" * 99).startswith('"line\\nbreak\\u001b[31m')

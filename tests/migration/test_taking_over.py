@@ -23,7 +23,7 @@ from tazco.migration.model import CannotImport, Collection, Wishes
 from tazco.migration.store.catalogue import catalogue
 from tazco.migration.store.checkpoint import NAME
 from tazco.migration.store.destination import look_at
-from tazco.migration.store.files import find
+from tazco.migration.store.files import NewFiles, find
 from tazco.migration.store.rows import TABLE_OF
 from tazco.platform.database import Database
 from tazco.platform.outbox import OUTBOX
@@ -161,6 +161,29 @@ async def test_a_cent_too_much_on_a_card_is_found(database: Database, folder: Fo
     assert not outcome.exact
 
 
+@pytest.mark.parametrize("timestamp", ["2001-04-05T06:07:08.090Z", "2039-04-05T06:07:08.090Z"])
+async def test_a_row_that_an_earlier_export_left_under_another_key_is_no_proof(
+    database: Database, folder: Folder, timestamp: str
+) -> None:
+    """The key of a step holds its instant: one that was corrected since is there twice, whichever is read first."""
+    await imported(database, folder)
+    (step, *_) = folder.documents(Collection.SCORES)
+    folder.change(Collection.SCORES, lambda document: document["scoreId"] == step["scoreId"], timestamp=timestamp)
+    outcome = await imported(database, folder)
+    assert outcome.proof is not None
+    assert not outcome.exact
+    (told,) = outcome.proof.rows_off
+    assert told.startswith(f"scores {step['scoreId']}: is there more than once")
+
+
+async def test_numbers_of_any_size_come_out_as_they_went_in(database: Database, folder: Folder, tmp_path: Path) -> None:
+    values = {"a": Decimal(2**70), "b": Decimal(-(2**63) - 1), "c": [Decimal("1E+37"), Decimal("1E-38"), Decimal(2**53 + 1)]}
+    folder.change(Collection.AUDIT_LOGS, lambda _: True, newValue=values)
+    assert (await imported(database, folder)).exact
+    assert (await exported(database, tmp_path / "out")).contents() == folder.contents()
+    assert not checked(Folder(tmp_path / "out")).findings.problem_count
+
+
 async def test_a_checkpoint_of_tables_that_were_emptied_hides_nothing(database: Database, folder: Folder) -> None:
     await imported(database, folder)
     await database.delete_all(TRANSACTIONS, [TRANSACTIONS.key_of(each) async for each in database.scan(TRANSACTIONS)])
@@ -187,6 +210,38 @@ async def test_an_export_refuses_to_replace_files_and_leaves_nothing_half_done(d
         await export(database, folder.path, lambda _: None, force=True)
     assert folder.contents() == before
     assert sorted(path.name for path in folder.path.iterdir()) == sorted(f"{each}.ndjson" for each in Collection)
+
+
+async def test_a_full_disk_is_told_and_leaves_nothing_half_done(empty_stage: Stage, database: Database, tmp_path: Path) -> None:
+    await imported(database, made_up(tmp_path / "export"))
+    command = f"ulimit -f 8; exec {sys.executable} -m tazco export out"
+    child = await asyncio.create_subprocess_exec(
+        *("bash", "-c", command),
+        env={**os.environ, **empty_stage.environment},
+        cwd=tmp_path,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, told = await child.communicate()
+    assert child.returncode == 2
+    assert b"File too large. Make room" in told
+    assert b"Traceback" not in told
+    assert not [*(tmp_path / "out").iterdir()]
+
+
+async def test_an_export_follows_no_link_and_waits_for_no_other_export(database: Database, tmp_path: Path) -> None:
+    other, out = tmp_path / "other", tmp_path / "out"
+    other.write_bytes(b"mine")
+    out.mkdir()
+    (out / ".users.ndjson.partial").symlink_to(other)
+    with pytest.raises(CannotImport, match=r"\.users\.ndjson\.partial: "):
+        await exported(database, out)
+    assert other.read_bytes() == b"mine"
+    (out / ".users.ndjson.partial").unlink(missing_ok=True)
+    with NewFiles(out, force=False) as under_way:
+        with pytest.raises(CannotImport, match="Another export is writing"):
+            await exported(database, out)
+        under_way.keep()
+    assert len([*out.iterdir()]) == len(Collection)
 
 
 async def test_a_killed_import_goes_on_to_the_same_end(database: Database, empty_stage: Stage, tmp_path: Path) -> None:

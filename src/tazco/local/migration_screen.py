@@ -1,5 +1,6 @@
 """What `tazco import` and `tazco export` show, to people and to programs."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,11 @@ from tazco.migration.commands.importing import Outcome
 from tazco.migration.model import ODDITIES, SHOWN_MAX, Checked, Collection, Findings, Reconciliation
 
 DIGEST_CHARACTERS = 12
+
+
+def _plain(text: str) -> str:
+    """A text out of a file as the terminal may have it: no markup, and what would steer it escaped."""
+    return escape("".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text))
 
 
 def print_checked(console: Console, checked: Checked) -> None:
@@ -32,13 +38,13 @@ def _print_imbalances(console: Console, findings: Findings) -> None:
     )
     for each in findings.imbalances[:SHOWN_MAX]:
         amounts = f"balance {to_literal(each.balance)}, transactions {to_literal(each.ledger)}"
-        console.print(f"  card {escape(each.card_id)} (line {each.line}): {amounts}", soft_wrap=True)
+        console.print(f"  card {_plain(each.card_id)} (line {each.line}): {amounts}", soft_wrap=True)
     _print_rest(console, findings.imbalance_count)
 
 
 def _print_problems(console: Console, findings: Findings) -> None:
     for problem in findings.problems:
-        console.print(f"[red]✗[/] {escape(str(problem))}", soft_wrap=True)
+        console.print(f"[red]✗[/] {_plain(str(problem))}", soft_wrap=True)
     _print_rest(console, findings.problem_count)
     if findings.problem_count and not findings.crossed:
         console.print("[dim]What documents say of each other is checked once each is right by itself.[/]", soft_wrap=True)
@@ -57,7 +63,7 @@ def print_outcome(console: Console, outcome: Outcome, seconds: float) -> None:
         f"[bold]wrote[/] {written.put:,} rows; {written.there:,} were there already{resumed}; {seconds:.1f} s with the proof"
     )
     for conflict in written.conflicts:
-        console.print(f"[red]✗[/] {escape(conflict)}", soft_wrap=True)
+        console.print(f"[red]✗[/] {_plain(conflict)}", soft_wrap=True)
     if outcome.proof is not None:
         _print_proof(console, outcome.proof)
 
@@ -68,13 +74,15 @@ def _print_proof(console: Console, proof: Reconciliation) -> None:
         (name, *(f"{count:,}" for count in (each.expected, each.equal, each.missing, each.different, each.others)))
         for name, each in proof.rows.items()
     )
-    print_table(("rows", "in the export", "equal in the tables", "missing", "different", "not of this export"), rows, console)
+    print_table(
+        ("rows", "in the export", "equal in the tables", "missing", "different", "not of this export"), rows, console, numbers=True
+    )
     console.print()
     sums = ((name, to_literal(each.export), to_literal(each.tables)) for name, each in proof.sums.items())
-    print_table(("sum", "export", "tables"), sums, console)
+    print_table(("sum", "export", "tables"), sums, console, numbers=True)
     console.print()
     for line in (*proof.rows_off, *proof.cards_off):
-        console.print(f"[red]✗[/] {escape(line)}", soft_wrap=True)
+        console.print(f"[red]✗[/] {_plain(line)}", soft_wrap=True)
     _print_rest(console, proof.cards_off_count)
     mark = "[green]✓[/]" if proof.exact else "[red]✗[/]"
     even = proof.cards - proof.cards_off_count
@@ -131,5 +139,6 @@ def _proof_as_json(proof: Reconciliation) -> dict[str, Any]:
 
 def print_exported(console: Console, counts: Mapping[Collection, int], folder: str) -> None:
     """What an export has written."""
-    print_table(("file", "documents"), ((f"{each}.ndjson", f"{counts[each]:,}") for each in reversed(Collection)), console)
+    rows = ((f"{each}.ndjson", f"{counts[each]:,}") for each in reversed(Collection))
+    print_table(("file", "documents"), rows, console, numbers=True)
     console.print(f"\n[green]✓[/] {sum(counts.values()):,} documents in {escape(folder)}", soft_wrap=True)

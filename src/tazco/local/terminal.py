@@ -73,9 +73,13 @@ def print_line(text: str) -> None:
     sys.stdout.flush()
 
 
-def print_table(titles: tuple[str, ...], rows: Iterable[tuple[object, ...]], console: Console = out) -> None:
-    """Print for a person."""
+def print_table(
+    titles: tuple[str, ...], rows: Iterable[tuple[object, ...]], console: Console = out, *, numbers: bool = False
+) -> None:
+    """Print for a person; `numbers`: all columns but the first stand to the right."""
     table = Table(*titles, box=None, pad_edge=False, header_style="bold")
+    for column in table.columns[1:] if numbers else ():
+        column.justify = "right"
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     console.print(table)

@@ -40,6 +40,7 @@ class Oddity(StrEnum):
     UNKNOWN_REQUEST = "unknown_request"
     UNKNOWN_CARD = "unknown_card"
     LEDGER_OUT_OF_ORDER = "ledger_out_of_order"
+    LEDGER_AHEAD = "ledger_ahead"
     SCORE_DELTA = "score_delta"
     SCORE_NOT_OF_HISTORY = "score_not_of_history"
 
@@ -53,6 +54,7 @@ ODDITIES: Final[Mapping[Oddity, str]] = {
     Oddity.UNKNOWN_REQUEST: "a card names a request that is not in the export",
     Oddity.UNKNOWN_CARD: "a request names a card that is not in the export",
     Oddity.LEDGER_OUT_OF_ORDER: "a transaction's id sorts before an earlier one's; ledgers are listed by id",
+    Oddity.LEDGER_AHEAD: "a transaction's id sorts after the ids given here; ledgers will list what happens from now on as older",
     Oddity.SCORE_DELTA: "a step of a score is not value - previousValue",
     Oddity.SCORE_NOT_OF_HISTORY: "a person's score is not the value of the newest step",
 }

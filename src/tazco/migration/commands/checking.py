@@ -6,12 +6,12 @@ from typing import Final
 
 from tazco.kernel.money import to_literal
 from tazco.migration.model import ORDER, CannotImport, Checked, Collection, Fault, Findings, Oddity, Wishes
-from tazco.migration.rules.documents import Unreadable, Values, examine, parse, read
+from tazco.migration.rules.documents import Unreadable, Values, blank, examine, parse, read
 from tazco.migration.rules.shapes import SHAPES
 from tazco.migration.store.catalogue import Catalogue
 from tazco.migration.store.crossings import cross_check
 from tazco.migration.store.files import Export, Lines
-from tazco.migration.store.rows import Row, rows_of
+from tazco.migration.store.rows import Row, digest, rows_of
 
 Advance = Callable[[int], None]
 """Told of how many more are done."""
@@ -58,7 +58,7 @@ def check(documents: Documents, catalogue: Catalogue, advance: Advance) -> Check
     lines = Lines(documents.export)
     count = 0
     for count, (collection, number, line) in enumerate(lines, 1):
-        if not line.isspace():
+        if not blank(line):
             counts[collection] += 1
             _check_line(documents, catalogue, findings, collection, number, line)
         if count % STEP == 0:
@@ -104,9 +104,10 @@ class Placed:
 def rows_in(documents: Documents, catalogue: Catalogue, lines: Lines, skipped: int) -> Iterator[Placed]:
     """The rows of each document after the first `skipped` lines; raise `CannotImport` if one is not as it was checked."""
     for count, (collection, number, line) in enumerate(lines, 1):
-        if count <= skipped or line.isspace():
+        if count <= skipped or blank(line):
             continue
         values, found = documents.read(collection, line)
-        if any(isinstance(each, Fault) for each in found):
+        rows = () if any(isinstance(each, Fault) for each in found) else rows_of(collection, values, catalogue)
+        if not rows or any(catalogue.digest_of(row) != digest(row.table.item(row.record)) for row in rows):
             raise CannotImport(f"{documents.name(collection)}:{number} changed since it was checked. Restore it and import again.")
-        yield Placed(count, len(line), rows_of(collection, values, catalogue))
+        yield Placed(count, len(line), rows)

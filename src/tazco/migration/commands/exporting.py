@@ -5,11 +5,11 @@ from pathlib import Path
 
 from tazco.migration.commands.checking import STEP, Advance
 from tazco.migration.model import ORDER, CannotImport, Collection
+from tazco.migration.rules.documents import Unreadable
 from tazco.migration.store.files import NewFiles
 from tazco.migration.store.rows import TABLE_OF, document_of
 from tazco.platform.codec import Undecodable
 from tazco.platform.database import Database
-from tazco.platform.jsontext import Malformed
 
 
 async def export(database: Database, folder: Path, advance: Advance, *, force: bool) -> Mapping[Collection, int]:
@@ -24,7 +24,7 @@ async def export(database: Database, folder: Path, advance: Advance, *, force: b
             async for item in database.scan(table):
                 try:
                     line = document_of(collection, item)
-                except (Undecodable, Malformed) as error:
+                except (Undecodable, Unreadable) as error:
                     key = " / ".join(table.key_of(item))
                     raise CannotImport(
                         f"{database.physical_name(table)}: the row {key} cannot be read: {error}. Mend it."

@@ -7,7 +7,7 @@ from tazco.kernel.money import ZERO, Money, to_literal
 from tazco.migration.commands.checking import STEP, Advance
 from tazco.migration.model import SHOWN_MAX, Collection, Compared, Reconciliation, Sum
 from tazco.migration.rules.shapes import SHAPES
-from tazco.migration.store.catalogue import KINDS, Catalogue
+from tazco.migration.store.catalogue import KINDS, TWICE, Catalogue
 from tazco.migration.store.rows import BINDING, TABLE_OF, digest
 from tazco.platform.codec import Item
 from tazco.platform.database import Database
@@ -16,7 +16,7 @@ from tazco.users.store import BINDINGS, REGISTRATION
 
 COMPARED: Final = """SELECT count(*), coalesce(sum(found = digest), 0), coalesce(sum(found <> digest), 0), coalesce(sum(found IS NULL), 0)
     FROM {kind}"""
-ROWS_OFF: Final = "SELECT id, line, found IS NULL FROM {kind} WHERE found IS NOT digest ORDER BY line LIMIT {rows_max}"
+ROWS_OFF: Final = "SELECT id, line, found FROM {kind} WHERE found IS NOT digest ORDER BY line LIMIT {rows_max}"
 CARDS_OFF: Final = """SELECT cards.id, cards.amount, coalesce(entries.total, 0), ledgers.balance, ledgers.purchases - ledgers.payments
     FROM cards LEFT JOIN (SELECT parent, sum(amount) AS total FROM transactions GROUP BY parent) entries ON entries.parent = cards.id
     LEFT JOIN ledgers ON ledgers.card = cards.id
@@ -106,10 +106,18 @@ def _rows_off(catalogue: Catalogue) -> tuple[str, ...]:
     """The first rows that are missing or different; of a binding the line, for the subject is personal."""
     told: list[str] = []
     for kind in KINDS:
-        for row_id, line, missing in catalogue.each(ROWS_OFF.format(kind=kind, rows_max=SHOWN_MAX - len(told))):
+        for row_id, line, found in catalogue.each(ROWS_OFF.format(kind=kind, rows_max=SHOWN_MAX - len(told))):
             name = f"of users line {line}" if kind == BINDING else row_id
-            told.append(f"{kind} {name}: is {'missing' if missing else 'not as the export has it'}")
+            told.append(f"{kind} {name}: {_how_off(found)}")
     return tuple(told)
+
+
+def _how_off(found: bytes | None) -> str:
+    if found is None:
+        return "is missing"
+    if found == TWICE:
+        return "is there more than once, with another owner or instant; take out which one is not of this export"
+    return "is not as the export has it"
 
 
 def _cards_off(catalogue: Catalogue) -> tuple[tuple[str, ...], int]:

@@ -17,8 +17,8 @@ from tazco.platform.commit import ACTIONS_MAX, Commit, Conflict, Throttled
 from tazco.platform.database import Database
 
 IN_FLIGHT: Final = 8
-BATCH_BYTES_MAX: Final = 1_000_000
-"""Of lines; a transaction of DynamoDB holds four times as much."""
+BATCH_BYTES_MAX: Final = 400_000
+"""Of lines; a transaction of DynamoDB holds ten times as much, and numbers such as `1e37` are eight times as long in a row."""
 
 TRIES_MAX: Final = 12
 PAUSE_SECONDS: Final = 0.05

@@ -1,6 +1,7 @@
 """One line → one document: JSON with every number as a decimal of its own literal, then field by field, then what must hold in it."""
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Collection as Names
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -10,7 +11,7 @@ from tazco.card_requests.model import RequestStatus
 from tazco.cards.model import CardStatus
 from tazco.kernel.money import Money, to_literal
 from tazco.migration.model import Collection, Fault, Oddity
-from tazco.migration.rules.kinds import shown
+from tazco.migration.rules.kinds import shown, storable
 from tazco.migration.rules.shapes import Shape
 from tazco.transactions.model import TransactionStatus, TransactionType
 from tazco.users.model import tier_of
@@ -26,10 +27,17 @@ class Unreadable(Exception):
     """A line is no document."""
 
 
+def blank(line: bytes) -> bool:
+    """Nothing is on the line; of one that is too long nobody knows."""
+    return len(line) <= LINE_BYTES_MAX and line.isspace()
+
+
 def parse(line: bytes) -> dict[str, Any]:
     """The JSON object on a line; raise `Unreadable` for anything else."""
     if len(line) > LINE_BYTES_MAX:
         raise Unreadable(f"the line has more than {LINE_BYTES_MAX} bytes: one document, one line")
+    if line.startswith(BOM_UTF8):
+        raise Unreadable("begins with a byte order mark: export it as UTF-8 without one")
     try:
         document = json.loads(
             line.decode(), parse_float=Decimal, parse_int=Decimal, parse_constant=_no_constant, object_pairs_hook=_without_twins
@@ -69,7 +77,7 @@ def read(shape: Shape, document: Mapping[str, Any], ignored: Names[str] = ()) ->
             continue
         field = fields.get(name)
         if field is None:
-            faults.append(Fault("is not a field of this collection. Rename it, or leave it out with --ignore", name[:64]))
+            faults.append(Fault("is not a field of this collection. Rename it, or leave it out with --ignore", storable(name[:64])))
         elif value is not None:
             try:
                 values[name] = field.kind.read(value)

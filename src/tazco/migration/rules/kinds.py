@@ -21,6 +21,9 @@ ID_BYTES_MAX: Final = 256
 EMAIL_CHARACTERS_MAX: Final = 254
 SHOWN_CHARACTERS_MAX: Final = 40
 OBJECT_LEVELS_MAX: Final = 16
+OBJECT_BYTES_MAX: Final = 100_000
+"""Two of them fit into a row of 400 KB; `1e37` is four bytes on a line and 38 in a row."""
+
 NUMBER_DIGITS_MAX: Final = 38
 """As many as DynamoDB keeps."""
 
@@ -154,6 +157,9 @@ def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("must be an object in braces")
     _check_inside(value, OBJECT_LEVELS_MAX)
+    size = len(json.dumps(value, ensure_ascii=False, default="{:f}".format).encode())
+    if size > OBJECT_BYTES_MAX:
+        raise ValueError(f"must have at most {OBJECT_BYTES_MAX} bytes, its numbers written out; it has {size}")
     return value
 
 
@@ -168,7 +174,7 @@ def _check_inside(value: Any, levels: int) -> None:
         for inner in value:
             _check_inside(inner, levels - 1)
     elif isinstance(value, Decimal):
-        if len(value.as_tuple().digits) > NUMBER_DIGITS_MAX or abs(value.adjusted()) > NUMBER_DIGITS_MAX:
+        if len(value.as_tuple().digits) > NUMBER_DIGITS_MAX or not -NUMBER_DIGITS_MAX <= value.adjusted() < NUMBER_DIGITS_MAX:
             raise ValueError(f"must hold numbers of at most {NUMBER_DIGITS_MAX} digits")
     elif isinstance(value, str):
         _checked_text(value)
@@ -176,6 +182,11 @@ def _check_inside(value: Any, levels: int) -> None:
 
 INSTANT: Final = Kind("instant", _instant, to_text)
 OBJECT: Final = Kind("object", _object, _unchanged, personal=True)
+
+
+def storable(text: str) -> str:
+    """A text with halves of surrogate pairs escaped, so that it can be printed."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def shown(kind: Kind, value: Any) -> str:

@@ -30,6 +30,8 @@ CREATE TABLE ledgers (card TEXT PRIMARY KEY, balance INTEGER, purchases INTEGER,
 """
 NEWEST: Final = "ORDER BY at DESC, id DESC LIMIT 1"
 AWARD: Final = "award"
+TWICE: Final = b""
+"""Found under several keys: an id is unique, and a key may hold more than the id (an owner, an instant)."""
 
 
 @dataclass(slots=True)
@@ -82,8 +84,14 @@ class Catalogue:
         return iter(self.database.execute(question, values))
 
     def mark(self, kind: str, row_id: str, found: bytes) -> bool:
-        """Note what the tables hold under an id; False if the export does not know it."""
-        return self.database.execute(f"UPDATE {kind} SET found = ? WHERE id = ?", (found, row_id)).rowcount == 1  # noqa: S608 - ours
+        """Note what the tables hold under an id, `TWICE` from the second row on; False if the export does not know it."""
+        statement = f"UPDATE {kind} SET found = iif(found IS NULL, ?, x'') WHERE id = ?"  # noqa: S608 - a name of ours
+        return self.database.execute(statement, (found, row_id)).rowcount == 1
+
+    def digest_of(self, row: Row) -> bytes | None:
+        """The digest of a row as it was checked; None if there was no such row."""
+        found = self.database.execute(f"SELECT digest FROM {row.kind} WHERE id = ?", (row.id,)).fetchone()  # noqa: S608 - ours
+        return bytes(found[0]) if found else None
 
     def enter_ledger(self, card_id: str, *, balance: int = 0, purchases: int = 0, payments: int = 0) -> None:
         """Add to what the tables say of a card."""

@@ -6,6 +6,7 @@ from typing import Final
 from tazco.kernel.money import Money, to_literal
 from tazco.migration.model import Collection, Fault, Findings, Imbalance, Oddity
 from tazco.migration.store.catalogue import Catalogue
+from tazco.platform.ids import new_id
 
 OWNED: Final = (Collection.CARDS, Collection.CARD_REQUESTS, Collection.TRANSACTIONS, Collection.SCORES)
 
@@ -20,6 +21,8 @@ SHARED_SUBJECTS: Final = """SELECT line, first FROM
 OFF_BALANCE: Final = """SELECT cards.id, cards.line, cards.amount, coalesce(ledger.total, 0) FROM cards
     LEFT JOIN (SELECT parent, sum(amount) AS total FROM transactions GROUP BY parent) ledger ON ledger.parent = cards.id
     WHERE cards.amount <> coalesce(ledger.total, 0) ORDER BY cards.line"""
+
+AHEAD: Final = "SELECT count(*), min(line) FROM transactions WHERE id > ?"
 
 ODD: Final[Mapping[Oddity, tuple[Collection, str]]] = {
     Oddity.SAME_EMAIL: (
@@ -76,6 +79,8 @@ def cross_check(catalogue: Catalogue, names: Mapping[Collection, str], findings:
     for oddity, (collection, question) in ODD.items():
         count, line = catalogue.one(question)
         findings.odd_many(oddity, count, f"{names.get(collection)}:{line}")
+    count, line = catalogue.one(AHEAD, new_id())
+    findings.odd_many(Oddity.LEDGER_AHEAD, count, f"{names.get(Collection.TRANSACTIONS)}:{line}")
 
 
 def _broken(catalogue: Catalogue) -> Iterator[tuple[Collection, int, Fault]]:

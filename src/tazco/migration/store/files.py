@@ -1,9 +1,10 @@
 """The files of an export: found, read line by line with their digest, and written beside their names until all are whole."""
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, Self
@@ -92,47 +93,75 @@ def _line_count(path: Path) -> int:
     return count + (last != b"\n")
 
 
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CannotImport(
+            f"{error.filename or folder}: {error.strerror}. Make room, correct owner and mode, or choose another folder."
+        ) from error
+
+
 @dataclass(slots=True)
 class NewFiles:
     """The files of an export in the making: under other names until all of them are whole and on the disk."""
 
     folder: Path
     force: bool
+    _kept: bool = False
     _open: dict[Collection, IO[bytes]] = field(default_factory=dict)
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        taken = [path.name for each in ORDER for suffix in SUFFIXES if (path := self.folder / f"{each}{suffix}").exists()]
-        if taken and not self.force:
-            raise CannotImport(
-                f"{self.folder} has {', '.join(taken)} already. Choose another folder, or replace them with --force."
-            )
-        for collection in ORDER:
-            descriptor = os.open(self._partial(collection), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, ONLY_OWNER)
-            self._open[collection] = self._stack.enter_context(os.fdopen(descriptor, "wb"))
+        with _writable(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            taken = [path for each in ORDER for suffix in SUFFIXES if (path := self.folder / f"{each}{suffix}").exists()]
+            if any(path.is_dir() or not self.force for path in taken):
+                names = ", ".join(path.name for path in taken)
+                raise CannotImport(f"{self.folder} has {names} already. Choose another folder, or replace files with --force.")
+            with ExitStack() as undone:
+                undone.push(self)
+                for collection in ORDER:
+                    self._open[collection] = self._begun(collection)
+                undone.pop_all()
         return self
 
+    def _begun(self, collection: Collection) -> IO[bytes]:
+        """An empty file that is nobody else's: no link that others laid out, no export under way."""
+        descriptor = os.open(self._partial(collection), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, ONLY_OWNER)
+        file = self._stack.enter_context(os.fdopen(descriptor, "wb"))
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotImport(f"Another export is writing into {self.folder}. Wait for it, or choose another folder.") from None
+        os.fchmod(descriptor, ONLY_OWNER)
+        os.ftruncate(descriptor, 0)
+        return file
+
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
-        for collection in ORDER:
-            self._partial(collection).unlink(missing_ok=True)
+        if not self._kept:
+            for collection in self._open:
+                self._partial(collection).unlink(missing_ok=True)
+        with suppress(OSError):  # what a full disk did not take is told already
+            self._stack.close()
 
     def write(self, collection: Collection, line: bytes) -> None:
         """Add a document."""
-        self._open[collection].write(line + b"\n")
+        with _writable(self.folder):
+            self._open[collection].write(line + b"\n")
 
-    def keep(self) -> tuple[Path, ...]:
+    def keep(self) -> None:
         """Give the whole files their names."""
-        for file in self._open.values():
-            file.flush()
-            os.fsync(file.fileno())
-        self._stack.close()
-        paths = tuple(self.folder / f"{collection}{SUFFIXES[0]}" for collection in ORDER)
-        for collection, path in zip(ORDER, paths, strict=True):
-            self._partial(collection).replace(path)
-            path.with_suffix(SUFFIXES[1]).unlink(missing_ok=True)
-        return paths
+        with _writable(self.folder):
+            for file in self._open.values():
+                file.flush()
+                os.fsync(file.fileno())
+            for collection in ORDER:
+                path = self.folder / f"{collection}{SUFFIXES[0]}"
+                self._partial(collection).replace(path)
+                path.with_suffix(SUFFIXES[1]).unlink(missing_ok=True)
+        self._kept = True
 
     def _partial(self, collection: Collection) -> Path:
         return self.folder / f".{collection}{SUFFIXES[0]}.partial"

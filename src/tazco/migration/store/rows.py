@@ -13,10 +13,10 @@ from tazco.cards.store import CARDS
 from tazco.kernel.clock import from_text
 from tazco.kernel.record import Record, Versioned
 from tazco.migration.model import Collection
-from tazco.migration.rules.documents import Values
+from tazco.migration.rules.documents import Values, parse
 from tazco.migration.rules.shapes import SHAPES, Shape
 from tazco.platform.codec import Item
-from tazco.platform.jsontext import encode, parse_object
+from tazco.platform.jsontext import encode
 from tazco.platform.tables import Table
 from tazco.scores.store import SCORES
 from tazco.transactions.store import TRANSACTIONS
@@ -102,7 +102,7 @@ def _complete(collection: Collection, given: dict[str, Any], guards: Guards) -> 
 
 
 def document_of(collection: Collection, item: Item) -> bytes:
-    """The document of a row as a line of JSON; raise `Undecodable` for a row that cannot be read."""
+    """The document of a row as a line of JSON; raise `Undecodable` or `Unreadable` for a row that cannot be read."""
     record = TABLE_OF[collection].codec.decode(item)
     return encode(_described(SHAPES[collection], record))
 
@@ -113,7 +113,7 @@ def _described(shape: Shape, record: Any) -> dict[str, Any]:
         value = getattr(record, field.into or _follows(field.name))
         if value is None or (value == "" and field.name in EMPTY_LEFT_OUT) or (value == 0 and field.name == "sequence"):
             continue
-        document[field.name] = parse_object(value.encode()) if field.kind.label == "object" else field.kind.write(value)
+        document[field.name] = parse(value.encode()) if field.kind.label == "object" else field.kind.write(value)
     return document
 
 
