@@ -13,6 +13,7 @@ from tazco.kernel.clock import to_text
 from tazco.kernel.money import AMOUNT_MAX, ZERO, Money
 from tazco.migration.rules import kinds
 from tazco.migration.rules.documents import Unreadable, parse
+from tazco.migration.rules.residue import without_residue
 from tazco.platform.jsontext import encode
 
 MONEY = kinds.amount(ZERO, AMOUNT_MAX)
@@ -51,6 +52,23 @@ def test_what_javascript_writes_is_what_is_read(dollars: float) -> None:
     """JSON.stringify writes the shortest literal that gives the same float, as Python's json does."""
     literal = json.dumps(dollars)
     assert MONEY.read(from_literal(literal)) == int(Decimal(literal) * 100)
+
+
+@given(st.lists(st.integers(1, 10_000_000), min_size=1, max_size=60))
+def test_what_floats_leave_beside_a_cent_goes_away_and_nothing_else(cents: list[int]) -> None:
+    total = 0.0
+    for each in cents:
+        total += each / 100
+    assert without_residue(from_literal(json.dumps(total))) == Decimal(sum(cents)).scaleb(-2)
+
+
+@pytest.mark.parametrize("literal", ["0.001", "0.00001", "12.345", "1e999", "1e-5", "123456789012345.678"])
+def test_a_third_decimal_that_somebody_meant_stays(literal: str) -> None:
+    assert without_residue(from_literal(literal)) == from_literal(literal)
+
+
+def test_nought_has_no_sign_after_it() -> None:
+    assert str(without_residue(from_literal("-1e-15"))) == "0.00"
 
 
 @pytest.mark.parametrize("literal", ["0.001", "1e-3", "-0", "-0.01", "1e999", "1000000000", '"5"', "true", "[]", "{}"])

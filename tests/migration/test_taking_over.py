@@ -19,7 +19,7 @@ from tazco.migration.commands.checking import Documents, check
 from tazco.migration.commands.exporting import export
 from tazco.migration.commands.importing import key_of
 from tazco.migration.commands.reconciling import reconcile
-from tazco.migration.model import CannotImport, Collection, Wishes
+from tazco.migration.model import CannotImport, Collection, Oddity, Wishes
 from tazco.migration.store.catalogue import catalogue
 from tazco.migration.store.checkpoint import NAME
 from tazco.migration.store.destination import look_at
@@ -174,6 +174,21 @@ async def test_a_row_that_an_earlier_export_left_under_another_key_is_no_proof(
     assert not outcome.exact
     (told,) = outcome.proof.rows_off
     assert told.startswith(f"scores {step['scoreId']}: is there more than once")
+
+
+async def test_what_sums_of_floats_leave_is_refused_or_rounded_as_asked_and_told(database: Database, folder: Folder) -> None:
+    card = next(each for each in folder.documents(Collection.CARDS) if each["balance"] > 0)
+    balance = card["balance"] + Decimal("0.00000000000001")
+    folder.change(Collection.CARDS, lambda document: document["cardId"] == card["cardId"], balance=balance)
+    (problem,) = checked(folder).findings.problems
+    assert "--round-residue takes" in str(problem.fault.message)
+    rounding = Wishes(round_residue=True)
+    assert {oddity: told.count for oddity, told in checked(folder, rounding).findings.oddities.items()}[Oddity.FLOAT_RESIDUE] == 1
+    outcome = await imported(database, folder, rounding)
+    assert outcome.exact
+    assert next(each for each in [item async for item in database.scan(CARDS)] if each["cardId"]["S"] == card["cardId"])[
+        "balance"
+    ] == {"N": str(int(card["balance"] * 100))}
 
 
 async def test_numbers_of_any_size_come_out_as_they_went_in(database: Database, folder: Folder, tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ def import_(
     accept_imbalance: Annotated[  # noqa: FBT002 - typer
         bool, typer.Option("--accept-imbalance", help="Take over cards whose money does not add up, as they are.")
     ] = False,
+    round_residue: Annotated[  # noqa: FBT002 - typer
+        bool, typer.Option("--round-residue", help="Take amounts such as 70.30000000000001 as the cent they are next to.")
+    ] = False,
     yes: Yes = False,  # noqa: FBT002 - typer
     as_json: Json = False,  # noqa: FBT002 - typer
 ) -> None:
@@ -58,14 +61,15 @@ def import_(
     if not check:
         adopted()
     with failures_explained(), catalogue() as noted:
-        wishes = _wishes(absent or (), ignore or (), accept_imbalance=accept_imbalance)
+        decided = {"accept_imbalance": accept_imbalance, "round_residue": round_residue}
+        wishes = _wishes(absent or (), ignore or (), **decided)
         documents = Documents(find(folder, wishes.absent), wishes)
         report, fine = _checked(documents, noted, as_json=as_json)
         outcome = asyncio.run(_taken_over(documents, noted, report, yes=yes, as_json=as_json)) if fine and not check else None
     _end(report, outcome, check=check, as_json=as_json)
 
 
-def _wishes(absent: "list[str] | tuple[()]", ignore: "list[str] | tuple[()]", *, accept_imbalance: bool) -> "Wishes":
+def _wishes(absent: "list[str] | tuple[()]", ignore: "list[str] | tuple[()]", **decided: bool) -> "Wishes":
     from tazco.migration.model import Collection, Wishes
 
     def collection(name: str) -> Collection:
@@ -77,7 +81,7 @@ def _wishes(absent: "list[str] | tuple[()]", ignore: "list[str] | tuple[()]", *,
         if "." not in each:
             fail(f"--ignore {each}: name collection and field, such as cards.color.")
     pairs = frozenset((collection(where), name) for where, _, name in (each.partition(".") for each in ignore))
-    return Wishes(absent=frozenset(map(collection, absent)), ignored=pairs, accept_imbalance=accept_imbalance)
+    return Wishes(absent=frozenset(map(collection, absent)), ignored=pairs, **decided)
 
 
 def _checked(documents: "Documents", noted: "Catalogue", *, as_json: bool) -> "tuple[Checked, bool]":

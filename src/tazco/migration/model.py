@@ -41,6 +41,7 @@ class Oddity(StrEnum):
     UNKNOWN_CARD = "unknown_card"
     LEDGER_OUT_OF_ORDER = "ledger_out_of_order"
     LEDGER_AHEAD = "ledger_ahead"
+    FLOAT_RESIDUE = "float_residue"
     SCORE_DELTA = "score_delta"
     SCORE_NOT_OF_HISTORY = "score_not_of_history"
 
@@ -55,6 +56,7 @@ ODDITIES: Final[Mapping[Oddity, str]] = {
     Oddity.UNKNOWN_CARD: "a request names a card that is not in the export",
     Oddity.LEDGER_OUT_OF_ORDER: "a transaction's id sorts before an earlier one's; ledgers are listed by id",
     Oddity.LEDGER_AHEAD: "a transaction's id sorts after the ids given here; ledgers will list what happens from now on as older",
+    Oddity.FLOAT_RESIDUE: "an amount was not a whole cent by less than a millionth, as sums of floats are; taken as the cent, as asked",
     Oddity.SCORE_DELTA: "a step of a score is not value - previousValue",
     Oddity.SCORE_NOT_OF_HISTORY: "a person's score is not the value of the newest step",
 }
@@ -163,11 +165,15 @@ class Findings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What the operator has decided: which collections do not exist, which fields to leave out, whether a card may not add up."""
+    """What the operator has decided: which collections do not exist, which fields to leave out, whether a card may not add up.
+
+    `round_residue` takes amounts that miss a cent by less than a millionth as that cent.
+    """
 
     absent: frozenset[Collection] = frozenset()
     ignored: frozenset[tuple[Collection, str]] = frozenset()
     accept_imbalance: bool = False
+    round_residue: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

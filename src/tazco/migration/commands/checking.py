@@ -6,7 +6,7 @@ from typing import Final
 
 from tazco.kernel.money import to_literal
 from tazco.migration.model import ORDER, CannotImport, Checked, Collection, Fault, Findings, Oddity, Wishes
-from tazco.migration.rules.documents import Unreadable, Values, blank, examine, parse, read
+from tazco.migration.rules.documents import Unreadable, Values, blank, cleaned, examine, parse, read
 from tazco.migration.rules.shapes import SHAPES
 from tazco.migration.store.catalogue import Catalogue
 from tazco.migration.store.crossings import cross_check
@@ -37,9 +37,15 @@ class Documents:
             document = parse(line)
         except Unreadable as error:
             return {}, [Fault(str(error))]
+        shape, rounded = SHAPES[collection], False
+        if self.wishes.round_residue:
+            document, rounded = cleaned(shape, document)
         ignored = {name for where, name in self.wishes.ignored if where is collection}
-        values, faults = read(SHAPES[collection], document, ignored)
-        return values, [*faults] if faults else [*examine(collection, values), *self._over_limit(collection, values)]
+        values, faults = read(shape, document, ignored)
+        if faults:
+            return values, [*faults]
+        odd = [Oddity.FLOAT_RESIDUE] if rounded else []
+        return values, [*odd, *examine(collection, values), *self._over_limit(collection, values)]
 
     def _over_limit(self, collection: Collection, values: Values) -> Iterator[Fault]:
         if collection is Collection.CARDS and values["balance"] > values["limit"] and not self.wishes.accept_imbalance:

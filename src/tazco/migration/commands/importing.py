@@ -72,5 +72,5 @@ async def _prove(database: Database, catalogue: Catalogue, checked: Checked, bar
 
 def key_of(destination: Destination, wishes: Wishes, checked: Checked) -> str:
     """The same for the same export going to the same tables in the same way."""
-    told = (checked.digest, str(destination), sorted(wishes.ignored), wishes.accept_imbalance)
+    told = (checked.digest, str(destination), sorted(wishes.ignored), wishes.accept_imbalance, wishes.round_residue)
     return hashlib.sha256(repr(told).encode()).hexdigest()

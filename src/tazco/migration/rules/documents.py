@@ -12,6 +12,7 @@ from tazco.cards.model import CardStatus
 from tazco.kernel.money import Money, to_literal
 from tazco.migration.model import Collection, Fault, Oddity
 from tazco.migration.rules.kinds import shown, storable
+from tazco.migration.rules.residue import without_residue
 from tazco.migration.rules.shapes import Shape
 from tazco.transactions.model import TransactionStatus, TransactionType
 from tazco.users.model import tier_of
@@ -88,6 +89,16 @@ def read(shape: Shape, document: Mapping[str, Any], ignored: Names[str] = ()) ->
         missing = [field.name for field in shape.fields if field.required and field.name not in values.keys() | named]
         faults += [Fault("is missing", name) for name in missing]
     return values, faults
+
+
+def cleaned(shape: Shape, document: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """A document whose amounts have no residue, and whether one had."""
+    found = dict(document)
+    for field in shape.fields:
+        value = document.get(field.name)
+        if field.kind.money and isinstance(value, Decimal):
+            found[field.name] = without_residue(value)
+    return found, any(found[name] is not document[name] for name in document)
 
 
 def examine(collection: Collection, values: Values) -> Iterator[Fault | Oddity]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from tazco.kernel.clock import from_text, to_text
 from tazco.kernel.money import DIGITS_MAX, Money, from_decimal, to_decimal, to_literal
+from tazco.migration.rules.residue import without_residue
 
 ID_BYTES_MAX: Final = 256
 """Two of them, each `#` escaped, fit into a key of 2,048 bytes."""
@@ -35,12 +36,13 @@ EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind: its name for the documentation, the way in, the way out, and whether its values are personal and never shown."""
+    """One kind: its name for the documentation, the way in, the way out; whether its values are personal and never shown; whether money."""
 
     label: str
     read: Callable[[Any], Any]
     write: Callable[[Any], Any]
     personal: bool = False
+    money: bool = False
 
 
 def _unchanged(value: Any) -> Any:
@@ -115,12 +117,14 @@ def amount(low: Money, high: Money) -> Kind:
         try:
             cents = from_decimal(value)
         except ValueError as error:
-            raise ValueError(f"must be a number with at most two decimals, such as 1200.5: it {error}") from None
+            cent = without_residue(value)
+            cure = "" if cent == value else f". Sums of floats end so: --round-residue takes {cent.normalize():f}"
+            raise ValueError(f"must be a number with at most two decimals, such as 1200.5: it {error}{cure}") from None
         if not low <= cents <= high:
             raise ValueError(f"must be from {to_literal(low)} to {to_literal(high)}")
         return cents
 
-    return Kind(f"money, {to_literal(low)} to {to_literal(high)}", read, to_decimal)
+    return Kind(f"money, {to_literal(low)} to {to_literal(high)}", read, to_decimal, money=True)
 
 
 def whole(low: int, high: int) -> Kind:
