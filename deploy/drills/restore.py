@@ -77,12 +77,13 @@ class Drill:
         limits = [self._recovery(name) for name in tables]
         latest = [each["LatestRestorableDateTime"] for each in limits if "LatestRestorableDateTime" in each]
         earliest = [each["EarliestRestorableDateTime"] for each in limits if "EarliestRestorableDateTime" in each]
-        chosen = self.at or (min(latest) if latest else None)
-        if chosen and latest and earliest and not max(earliest) <= chosen <= min(latest):
+        if self.at is None:
+            return min(latest) if latest else None
+        if latest and earliest and not max(earliest) <= self.at <= min(latest):
             raise CannotDrill(
-                f"{chosen} is outside of what can be restored: {max(earliest)} to {min(latest)}. Choose --at between."
+                f"{self.at} is outside of what can be restored: {max(earliest)} to {min(latest)}. Choose --at between."
             )
-        return chosen
+        return self.at
 
     def restore(self, tables: list[str], moment: datetime | None) -> None:
         """Ask for all copies at once, and wait for each."""
