@@ -69,7 +69,14 @@ class Drill:
         return recoverable
 
     def _recovery(self, name: str) -> dict[str, Any]:
-        found = self.client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+        try:
+            found = self.client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "UnknownOperationException":
+                raise
+            raise CannotDrill(
+                "This endpoint has no point-in-time recovery. Run the drill on AWS, or on the embedded cloud."
+            ) from error
         return dict(found.get("PointInTimeRecoveryDescription", {"PointInTimeRecoveryStatus": "DISABLED"}))
 
     def moment(self, tables: list[str]) -> datetime | None:

@@ -19,7 +19,7 @@ from tazco.platform.logs import configure_logs
 from tazco.platform.outbox import OUTBOX
 from tazco.platform.wire import Pool, Reply
 from tazco.slices import SUBSCRIPTIONS, TABLES
-from tests.clouds.differences import INDEX_UNITS
+from tests.clouds.differences import INDEX_UNITS, MISSING_ROW_UNITS
 from tests.contract.seeds import ago, seed_card, with_policy
 from tests.stage import Stage, new_stage
 from tests.world import Person, World, open_world
@@ -334,7 +334,12 @@ async def test_a_caller_who_was_away_costs_one_look_more(costs: dict[str, Cost])
 
 async def test_the_page_about_costs_counts_with_what_is_measured(costs: dict[str, Cost]) -> None:
     told = json.loads(FIGURES.read_text())["commands"]
-    assert told == json.loads(json.dumps({name: asdict(cost) for name, cost in costs.items()})), "run `make costs`"
+    found = json.loads(json.dumps({name: asdict(cost) for name, cost in costs.items()}))
+    if INDEX_UNITS > 1 or not MISSING_ROW_UNITS:  # another measure than that of AWS
+        told, found = (
+            {name: {**each, "read_units": 0, "commit_units": 0} for name, each in side.items()} for side in (told, found)
+        )
+    assert told == found, "run `make costs`"
 
 
 async def _print() -> None:
