@@ -6,6 +6,8 @@ from tests.clouds.targets import chosen
 
 ENGINE_OF_AWS: Final = chosen() in ("dynamodb-local", "localstack")
 """The tables are on DynamoDB Local."""
+BUS_IN_ORDER: Final = chosen() != "localstack"
+"""What a relay sends one after the other arrives so. No bus promises that, AWS's neither; LocalStack's delivers from several threads."""
 RECOVERY: Final = not ENGINE_OF_AWS
 """There is point-in-time recovery. DynamoDB Local does not know the operations, and provisioning says so."""
 NO_RECOVERY: Final = "it has no point-in-time recovery (this endpoint does not support it)"

@@ -58,7 +58,7 @@ async def test_the_worker_reacts_fires_and_measures_until_it_is_told_to_stop(sta
 
     await eventually(lambda: seen == [only["eventId"]] and fired.is_set())
     await eventually(lambda: depth(own.dead_letters.name) == 3 and depth(own.queue.name) is not None)
-    assert depth(undelivered_name(stage.names)) == 0
+    await eventually(lambda: depth(undelivered_name(stage.names)) == 0)
     await eventually(lambda: (world.services.metrics.registry.get_sample_value("tazco_outbox_dead_letters") or 0) == 1)
     await eventually(own.empty)
     stop.set()
