@@ -74,6 +74,15 @@ def _new_uuid() -> str:
     return str(uuid.UUID(int=_rng[0].getrandbits(128), version=4))
 
 
+def _plain_copy(value: Any) -> Any:
+    """A deep copy of JSON, which is all that the services copy while they serve; several times faster than the library's."""
+    if type(value) is dict:
+        return {key: _plain_copy(each) for key, each in value.items()}
+    if type(value) is list:
+        return [_plain_copy(each) for each in value]
+    return value if isinstance(value, str | int | float | bool | None) else copy.deepcopy(value)
+
+
 @functools.cache
 def services() -> dict[str, Any]:
     """The service modules, with our clock, our ids and none of their threads."""
@@ -84,6 +93,8 @@ def services() -> dict[str, Any]:
         if hasattr(module, "time"):
             module.time = _Time()
         module.new_uuid = _new_uuid
+        if hasattr(module, "copy"):
+            module.copy = types.SimpleNamespace(deepcopy=_plain_copy)
     found["ssm"]._now_epoch = lambda: _instant[0]
     logging.getLogger("ministack").setLevel(logging.ERROR)
     return found
@@ -114,6 +125,21 @@ def put_back(moment: Moment) -> None:
     for (name, store), data in moment.items():
         getattr(modules[name], store)._data = copy.deepcopy(data)
     modules["events"]._events_log._data = {}
+
+
+def expired(table_name: str, *, before: float, chosen: Callable[[], bool]) -> int:
+    """Delete rows as TTL does: only what is over, and late, so that `chosen` of them are still there; how many went."""
+    module = services()["dynamodb"]
+    table = module._tables[table_name]
+    over = [
+        (partition, sort)
+        for partition, rows in table["items"].items()
+        for sort, item in rows.items()
+        if "expiresAt" in item and int(item["expiresAt"]["N"]) < before and chosen()
+    ]
+    for partition, sort in over:
+        module._remove_item(table, partition, sort)
+    return len(over)
 
 
 def answer(service: str, target: str, body: bytes) -> Reply:

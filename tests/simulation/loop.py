@@ -86,7 +86,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def kill(self, actor: Actor) -> None:
         """End an actor between two instructions."""
         actor.alive = False
-        actor.ready.clear()
         self.actors.remove(actor)
 
     def time(self) -> float:
@@ -103,8 +102,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _enqueue(self, handle: asyncio.Handle) -> None:
         owner = handle._context.get(ACTOR, self.world)  # type: ignore[attr-defined]  # asyncio's own
-        if owner.alive:
-            owner.ready.append(handle)
+        owner.ready.append(handle)  # of a dead one too: what it left is put in order when the run is over
 
     def _run_once(self) -> None:
         """One burst of one actor, or a jump in time."""
