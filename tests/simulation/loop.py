@@ -19,8 +19,6 @@ from typing import Any, Final
 BURST_MAX: Final = 6
 """So many callbacks of one process may run before somebody else gets a turn."""
 
-NUMBERS = count()
-
 
 class Stuck(Exception):
     """Everything waits, and nothing will ever happen."""
@@ -52,10 +50,10 @@ def current_actor() -> Actor:
 class Task(asyncio.Task[Any]):
     """A task that stands in sets by its number, because addresses differ from run to run."""
 
-    def __init__(self, work: Coroutine[Any, Any, Any], *, context: Context | None = None, **more: Any) -> None:
-        self.number = next(NUMBERS)
+    def __init__(self, work: Coroutine[Any, Any, Any], *, loop: "VirtualLoop", context: Context | None = None) -> None:
+        self.number = next(loop.numbers)
         self.owner = (contextvars.copy_context() if context is None else context).get(ACTOR)
-        super().__init__(work, context=context, **more)
+        super().__init__(work, loop=loop, context=context)
 
     def __hash__(self) -> int:
         return self.number
@@ -69,6 +67,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.rng = rng
         self.now = 0.0
         self.steps = 0
+        self.numbers = count()
         self.world = Actor("world")
         self.actors: list[Actor] = [self.world]
         self.set_task_factory(_task)
@@ -152,8 +151,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Cancelled timers are dropped when their time comes."""
 
 
-def _task(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> Task:
-    return Task(work, loop=loop, **more)
+def _task(loop: Any, work: Any, context: Context | None = None) -> Task:
+    return Task(work, loop=loop, context=context)
 
 
 async def cancel_all(loop: VirtualLoop, own: asyncio.Task[Any] | None) -> None:

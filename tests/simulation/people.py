@@ -45,7 +45,7 @@ class Clients:
             raise ConnectionLost("nobody listens")
         process = self.rng.choice(able)
         waiting: asyncio.Future[Answer] = self.loop.create_future()
-        process.exchanges.add(waiting)
+        process.exchanges[waiting] = None
         self.requests += 1
         given = {**headers, "x-request-id": f"r-{self.requests}", "user-agent": "simulation"}
         self.loop.start(process.actor, _answered(process, waiting, method, path, given, body))
@@ -55,7 +55,7 @@ class Clients:
         except TimeoutError:
             raise ConnectionLost("no answer in time") from None
         finally:
-            process.exchanges.discard(waiting)
+            process.exchanges.pop(waiting, None)
         if not calm and self.rng.random() < LOSS:
             raise ConnectionLost("the answer got lost")
         self.trace.note(f"{self.loop.now:.6f} {method} {path} {answer.status}")

@@ -45,6 +45,7 @@ from tests.simulation.loop import Actor
 from tests.simulation.wire import Net
 
 APP_SECRET: Final = "simulated-app-secret"
+WPP_SECRET: Final = "simulated-wpp-secret"
 PHONE_NUMBER_ID: Final = "123456"
 CLIENT_ID: Final = "simulated-client"
 POOL_ID: Final = "us-east-1_simulated"
@@ -77,6 +78,7 @@ def settings() -> Settings:
         whatsapp_meta_access_token=SecretStr("simulated-access-token"),
         whatsapp_meta_app_secrets=(SecretStr(APP_SECRET),),
         whatsapp_meta_verify_token=SecretStr("simulated-verify-token"),
+        wpp_webhook_secret=SecretStr(WPP_SECRET),
         console=False,
         trace_events=True,
         policy_refresh_seconds=600,
@@ -176,7 +178,7 @@ class Process:
     stop: asyncio.Event = field(init=False)
     slot: int = 0
     edge: Edge = field(init=False)
-    exchanges: set[asyncio.Future[Answer]] = field(default_factory=set)
+    exchanges: dict[asyncio.Future[Answer], None] = field(default_factory=dict)
     ready: bool = False
     _made: int = 0
 

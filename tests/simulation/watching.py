@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -41,6 +41,18 @@ class Watch:
     _left: dict[tuple[str, str], int] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
     _received: dict[tuple[str, str, str], int] = field(default_factory=dict)
+
+    def remember(self, left: Iterable[dict[str, Any]]) -> None:
+        """Events that had left before the watch began."""
+        for row in left:
+            stream = (row["aggregateType"], row["aggregateId"])
+            self._taken.add(row["eventId"])
+            self._left[stream] = max(row["sequence"], self._left.get(stream, 0))
+
+    def forget(self) -> None:
+        """Everything was deleted: whoever comes now begins anew."""
+        for memory in (self._versions, self._status, self._left):
+            memory.clear()
 
     def saw(self, actor: Actor, call: Call, reply: Reply) -> None:
         """One call and what the service made of it."""
