@@ -105,6 +105,7 @@ class Bench:
         self.books = Books(self.cloud)
         self.watch = Watch(self.cloud, RareStates(), self._report, lambda: list(self._processes.values()))
         self.net.observers.append(self.watch.saw)
+        self.net.senders.append(self.watch.sent)
         quiet_logs(self.watch.log)
         PROVIDER.answer = self._provider
 

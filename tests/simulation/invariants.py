@@ -96,6 +96,8 @@ def _money(books: Books, history: History) -> list[str]:
     entries = books.rows("transactions")
     told = {op.final.body["transaction"]["transactionId"]: op for op in history.of("purchase", "payment") if op.done and op.final}
     by_id = {entry["transactionId"]: entry for entry in entries}
+    if len(told) != sum(op.done for op in history.of("purchase", "payment")):
+        found.append("I2: two commands were told of one transaction: an answer was given again after its time")
     completed = {key for key, entry in by_id.items() if entry["status"] == "completed"}
     found += [f"I1: acknowledged and lost: {told[key].kind} {told[key].key}" for key in told.keys() - completed]
     found += [f"I2: in the ledger and told to nobody: {by_id[key]}" for key in completed - told.keys()]

@@ -169,12 +169,17 @@ class Session:
         elif self.done:
             await self._again()
 
+    def old(self) -> list[Op]:
+        """Own commands whose keys have expired."""
+        return [op for op in self.clients.history.ops if op.who == self.who and op.forgotten and op in self.done]
+
     async def _again(self) -> None:
         """An old key once more, with the same body or with another one."""
-        op = self.rng.choice(self.done)
+        op = self.rng.choice(self.old() or self.done)
         if op.final is None or not (op.done or op.declined):
             return
         if op.forgotten:
+            await self._after_a_day(op)
             return
         if self.rng.random() < 0.3 and op.kind == "purchase":  # noqa: PLR2004  # sometimes another body
             other = Op("other body", op.who, op.method, op.path, {**op.body, "merchant": "Elsewhere"}, op.key)
@@ -183,6 +188,16 @@ class Session:
                 raise AssertionError(f"I2: a key was taken with another body: {other.final}")
             return
         await self.clients.attempt(op, calm=False)
+
+    async def _after_a_day(self, op: Op) -> None:
+        """A key whose 24 hours are over is as good as new, whether or not its row is still there."""
+        if op.kind not in ("purchase", "payment"):
+            return
+        self.clients.rare.saw(Rare.KEY_EXPIRED)
+        anew = Op(op.kind, op.who, op.method, op.path, op.body, op.key, op.card)
+        self.done.remove(op)
+        self.done.append(anew)
+        await self.clients.command(anew)
 
     async def _op(self, kind: str, method: str, path: str, body: dict[str, Any], card: Mapping[str, Any] | None = None) -> None:
         op = Op(kind, self.who, method, path, body, self.clients.new_key(), card["cardId"] if card else "")

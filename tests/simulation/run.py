@@ -93,6 +93,7 @@ class Run:
     found: list[str] = field(default_factory=list)
     kills: int = 0
     pauses: int = 0
+    sessions: list[Session] = field(default_factory=list)
     _births: Counter[str] = field(default_factory=Counter)
     _over: bool = False
 
@@ -107,6 +108,7 @@ class Run:
         self.books = Books(self.cloud)
         self.watch = Watch(self.cloud, self.rare, self.found.append, lambda: self.processes)
         self.net.observers.append(self.watch.saw)
+        self.net.senders.append(self.watch.sent)
         self.clients = Clients(self.loop, self.chance("clients"), self.history, self.rare, self.apis, self.trace, lambda: self.cloud.epoch)
         self.phones = Phones(self.loop, self.chance("phones"), self.clients, self.rare, self.storm)
 
@@ -179,6 +181,8 @@ class Run:
                 self.start(role, slot)
         PROVIDER.answer = self.phones.answer
         operator = Operator(self.clients, "operator", self.cloud)
+        people = [f"person{number}" for number in range(self.options.people) for _ in range(self.options.sessions)]
+        self.sessions = [Session(self.clients, who, random.Random(0), self.cloud) for who in people]
         await operator.register()
         for day in range(self.options.days):
             since = datetime.fromtimestamp(self.cloud.epoch - 1, UTC)
@@ -195,12 +199,9 @@ class Run:
     async def _act(self, operator: Operator, day: int) -> None:
         self.storm.on = True
         nemesis = self.loop.start(self.loop.actor("nemesis"), self.nemesis()) if self.options.kills else None
-        sessions = [
-            Session(self.clients, f"person{number}", self.chance(f"session {day} {number} {twin}"), self.cloud)
-            for number in range(self.options.people)
-            for twin in range(self.options.sessions)
-        ]
-        work = [self.loop.start(self.loop.actor(f"{each.who}"), each.act(self.options.steps)) for each in sessions]
+        for number, each in enumerate(self.sessions):
+            each.rng = self.chance(f"session {day} {number}")
+        work = [self.loop.start(self.loop.actor(each.who), each.act(self.options.steps)) for each in self.sessions]
         work.append(self.loop.start(self.loop.actor("operator"), operator.act(self.options.steps * 2, self.chance(f"operator {day}"))))
         await asyncio.gather(*work)
         if nemesis:
@@ -250,9 +251,13 @@ class Run:
         """Days pass, often to just before something expires; TTL deletes some of what is over, and not all."""
         rng = self.chance(f"days {self.cloud.shift}")
         waiting = [row["expiresAt"] for row in self.books.rows("pending-approvals") if row.get("status") == "pending"]
+        dates = [datetime.fromisoformat(row["nextDueDate"]).timestamp() for row in self.books.rows("cards") if row["balance"]]
+        due = [date for date in dates if date > self.cloud.epoch + 7_200]
         if waiting and rng.random() < 0.7:  # noqa: PLR2004  # mostly
             soonest = datetime.fromisoformat(min(waiting)).timestamp()
             self.cloud.shift += max(0.0, soonest - self.cloud.epoch - rng.uniform(0, 5))
+        elif due and rng.random() < 0.4:  # noqa: PLR2004  # often enough
+            self.cloud.shift += rng.choice(due) - self.cloud.epoch + rng.uniform(-1, 20) * 3_600
         else:
             self.cloud.shift += timedelta(days=rng.choice((1, 2, 7, 31, 45)), hours=rng.uniform(0, 2)).total_seconds()
         now = self.cloud.epoch

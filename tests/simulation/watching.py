@@ -5,9 +5,11 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
+from zlib import crc32
 
 from tazco.platform.aws import Call
 from tazco.platform.outbox import shard_of
+from tazco.platform.shards import MARGIN_SECONDS, SHARD_KEYS
 from tazco.platform.wire import Reply
 from tests.simulation.chaos import KEYS
 from tests.simulation.cloud import NAMES, SimCloud
@@ -40,6 +42,7 @@ class Watch:
     _tokens: set[str] = field(default_factory=set)
     _left: dict[tuple[str, str], int] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
+    _sent: set[int] = field(default_factory=set)
     _received: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
     def remember(self, left: Iterable[dict[str, Any]]) -> None:
@@ -62,6 +65,21 @@ class Watch:
             self._put(actor, call, reply)
         elif call.operation == "ReceiveMessage" and reply.status == 200:  # noqa: PLR2004  # HTTP
             self._receive(call, reply)
+
+    def sent(self, actor: Actor, call: Call) -> None:
+        """I9: whoever begins to publish holds the shard, and will for a while; what is sent again may be a little later."""
+        if call.operation != "PutEvents":
+            return
+        relay = next((process.relay for process in self.processes() if process.actor is actor), None)
+        first = crc32(call.body) not in self._sent
+        self._sent.add(crc32(call.body))
+        if relay is None or not first:
+            return
+        for event in details(call):
+            shard = shard_of(event["aggregateType"], event["aggregateId"])
+            held = relay.shards._held.get(SHARD_KEYS[shard])
+            if held is None or relay.monotonic() > held.until - MARGIN_SECONDS:
+                self.report(f"I9: {actor.name} publishes from {shard} after its lease")
 
     def struck(self, actor: Actor, call: Call, fault: Fault) -> None:
         """A fault befell a call."""

@@ -70,6 +70,7 @@ class Net:
     kill: Callable[[Actor], None]
     rival: Callable[[], Awaitable[None]] | None = None
     observers: list[Observer] = field(default_factory=list)
+    senders: list[Callable[[Actor, Call], None]] = field(default_factory=list)
     operations: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     closed: bool = False
@@ -96,6 +97,8 @@ class Wire:
         net = self.net
         if net.closed:
             raise WireFailure("the run is over", sent=False)
+        for sent in net.senders:
+            sent(self.actor, call)
         await asyncio.sleep(net.rng.uniform(*LATENCY_SECONDS))
         fault = net.chaos.choose(self.actor, call)
         net.operations[call.operation] += 1
