@@ -12,6 +12,7 @@ from tazco.platform.policy import TUNABLES
 from tazco.platform.settings import PREFIX, Settings
 from tazco.platform.tables import Table
 from tazco.slices import SUBSCRIPTIONS, TABLES
+from tests.simulation.page import reliability
 
 DOCS = Path(tazco.__file__).parents[2] / "docs"
 NOTE = "<!-- Generated from the declarations: `make fix` writes it, a test compares. Do not edit. -->"
@@ -68,7 +69,7 @@ def tables() -> Iterator[str]:
         yield f"| `{subscription.queue}` | {', '.join(f'`{kind}`' for kind in subscription.event_types)} |"
 
 
-PAGES = {"configuration.md": configuration, "tables.md": tables}
+PAGES = {"configuration.md": configuration, "tables.md": tables, "reliability.md": reliability}
 
 
 def text_of(name: str) -> str:

@@ -1,9 +1,9 @@
 """The simulation on the command line.
 
-    python -m tests.simulation                       the sweep, then seeds for a few minutes; what `make sim` does
-    python -m tests.simulation --seed 17             one seed, the same steps every time
-    python -m tests.simulation --minutes 30 --from 1000 --json result.json
-    python -m tests.simulation --sweep approve       the sweep alone, of the scenarios with that in their name
+python -m tests.simulation                       the sweep, then seeds for a few minutes; what `make sim` does
+python -m tests.simulation --seed 17             one seed, the same steps every time
+python -m tests.simulation --minutes 30 --from 1000 --json result.json
+python -m tests.simulation --sweep approve       the sweep alone, of the scenarios with that in their name
 """
 
 import argparse
@@ -36,7 +36,9 @@ def _steady() -> None:
 def _arguments() -> argparse.Namespace:
     from tests.simulation.run import Options  # noqa: PLC0415  # after the hash seed
 
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description="Deterministic simulation and single-fault sweep.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation", description="Deterministic simulation and single-fault sweep."
+    )
     parser.add_argument("--seed", type=int, help="replay one seed")
     parser.add_argument("--seeds", type=int, help="so many seeds, whatever time they take")
     parser.add_argument("--from", dest="first", type=int, default=1, help="the first seed")
@@ -48,7 +50,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--trace", type=Path, help="with --seed: where to write every step")
     for option in fields(Options):
         if option.name != "seed":
-            parser.add_argument(f"--{option.name}", type=option.type if callable(option.type) else float)  # type: ignore[arg-type]  # int or float
+            parser.add_argument(f"--{option.name}", type=option.type if callable(option.type) else float)
     return parser.parse_args()
 
 
@@ -100,7 +102,9 @@ def _many(arguments: argparse.Namespace, changed: dict[str, Any]) -> dict[str, A
             console.print(f"  replay with: [bold]{small.options.command}[/bold]")
         seed += 1
         minutes = (time.monotonic() - began) / 60
-        console.print(f"{minutes:5.1f} min  {total['seeds']} seeds  {total['commands']} commands  {sum(faults.values())} faults", end="\r")
+        console.print(
+            f"{minutes:5.1f} min  {total['seeds']} seeds  {total['commands']} commands  {sum(faults.values())} faults", end="\r"
+        )
     console.print()
     return {
         **total,
@@ -123,7 +127,9 @@ def _swept(only: str, every: int) -> dict[str, Any]:
     swept = sweep(only=only, chosen=lambda number: number % every == 0, tell=console.print)
     for problem in swept.found[:20]:
         console.print(f"[red]✗[/red] {problem[:1500]}")
-    console.print(f"{swept.cases} of {swept.of} cases of {swept.scenarios} scenarios, {len(swept.found)} problems, {swept.seconds:.0f} s")
+    console.print(
+        f"{swept.cases} of {swept.of} cases of {swept.scenarios} scenarios, {len(swept.found)} problems, {swept.seconds:.0f} s"
+    )
     return as_json(swept)
 
 

@@ -64,11 +64,16 @@ class Phones:
         if self.arrived[reference] > 1:
             self.rare.saw(Rare.SENT_TWICE)
         for name in self.rng.sample(("sent", "delivered", "read"), self.rng.randint(0, 3)):
-            status = {"id": message_id, "status": name, "timestamp": str(int(self.storm.cloud.epoch)), "biz_opaque_callback_data": reference}
+            status = {
+                "id": message_id,
+                "status": name,
+                "timestamp": str(int(self.storm.cloud.epoch)),
+                "biz_opaque_callback_data": reference,
+            }
             self._notify(Webhook({"statuses": [status]}), self.rng.choice((0.0, 0.3, 3.0)))
         if body["type"] == "interactive":
             buttons = [button["reply"]["id"] for button in body["interactive"]["action"]["buttons"]]
-            if self.rng.random() < 0.6:  # noqa: PLR2004  # not everybody answers
+            if self.rng.random() < 0.6:  # not everybody answers
                 self._tap(body["to"], self.rng.choice(buttons), self.rng.choice((0.2, 1.0, 4.0)))
 
     def _tap(self, phone: str, payload: str, after: float) -> None:
@@ -78,7 +83,7 @@ class Phones:
         message = {"id": message_id, "from": phone, "timestamp": "1", "type": "interactive", "interactive": reply}
         webhook = Webhook({"contacts": [{"wa_id": phone}], "messages": [message]}, message_id)
         self._notify(webhook, after)
-        if self.rng.random() < 0.25:  # noqa: PLR2004  # providers repeat themselves
+        if self.rng.random() < 0.25:  # providers repeat themselves
             self._notify(webhook, after + self.rng.choice((0.0, 0.0, 5.0)))
 
     def _notify(self, webhook: Webhook, after: float) -> None:
@@ -114,7 +119,7 @@ class Phones:
             return False
         finally:
             self.clients.under_way[key] -= 1
-        if answer.status != 200:  # noqa: PLR2004  # HTTP
+        if answer.status != 200:  # HTTP
             return False
         webhook.done = True
         if webhook.tap:
@@ -139,10 +144,12 @@ class Phones:
         for webhook in self.webhooks:
             for _ in range(200):
                 known = webhook.done and (webhook.tap is None or webhook.tap in self.clients.history.taps)
-                if known or await self.post(webhook) and webhook.tap is None:
+                if known or (await self.post(webhook) and webhook.tap is None):
                     break
                 await asyncio.sleep(1.0)
-        self.webhooks = [webhook for webhook in self.webhooks if webhook.tap is not None and self.rng.random() < 0.1]  # noqa: PLR2004  # some come again tomorrow
+        self.webhooks = [
+            webhook for webhook in self.webhooks if webhook.tap is not None and self.rng.random() < 0.1
+        ]  # some come again tomorrow
 
     def left(self) -> list[str]:
         """Deliveries under way."""

@@ -28,7 +28,19 @@ from tests.simulation.history import History, Op
 from tests.simulation.invariants import Books, violations
 from tests.simulation.ledger import RareStates
 from tests.simulation.loop import Actor, VirtualLoop, cancel_all
-from tests.simulation.process import APP_SECRET, PHONE_NUMBER_ID, PROVIDER, WPP_SECRET, Answer, ConnectionLost, Process, Role, quiet_logs, serve, token
+from tests.simulation.process import (
+    APP_SECRET,
+    PHONE_NUMBER_ID,
+    PROVIDER,
+    WPP_SECRET,
+    Answer,
+    ConnectionLost,
+    Process,
+    Role,
+    quiet_logs,
+    serve,
+    token,
+)
 from tests.simulation.watching import Watch
 from tests.simulation.wire import QUEUES, Net, Trace
 
@@ -132,7 +144,7 @@ class Bench:
             self.watch.remember(row for row in self.books.rows("outbox") if "pendingShard" not in row)
 
     def keep(self) -> Kept:
-        """This moment."""
+        """The present moment."""
         history = self.history
         ops, people = tuple(_copy(op) for op in history.ops), frozenset(history.registered)
         return Kept(clouds.keep(), ops, people, self.loop.now, self.cloud.shift, dict(self.notes))
@@ -145,7 +157,9 @@ class Bench:
             recording, self.plan.recording = self.plan.recording, False
             self._number += 1
             actor = self.loop.actor(f"{name}.{self._number}")
-            found = Process(role, actor, self.net, random.Random(f"{name} {self._number}"), 0.0, slot=0 if name == role.value else 1)
+            found = Process(
+                role, actor, self.net, random.Random(f"{name} {self._number}"), 0.0, slot=0 if name == role.value else 1
+            )
             self._processes[name] = found
             await self.loop.start(actor, found.open())
             found.ready = True
@@ -208,7 +222,7 @@ class Bench:
         headers = {"authorization": f"Bearer {token(who, admin=who.startswith('operator'))}"}
         for _ in range(ATTEMPTS_MAX):
             with suppress(ConnectionLost):
-                if (await self.request("POST", "/v1/users", headers, b"{}")).status < 300:  # noqa: PLR2004  # HTTP
+                if (await self.request("POST", "/v1/users", headers, b"{}")).status < 300:  # HTTP
                     self.history.registered.add(who)
                     return
             await asyncio.sleep(1.0)
@@ -220,12 +234,12 @@ class Bench:
         for _ in range(ATTEMPTS_MAX * 5):
             with suppress(ConnectionLost):
                 answer = await self.webhook_once(value)
-                results = answer.body.get("results", []) if answer.status == 200 else []  # noqa: PLR2004  # HTTP
+                results = answer.body.get("results", []) if answer.status == 200 else []  # HTTP
                 known = [each for each in results if "action" in each]
                 if tap:
                     self.history.taps.setdefault(tap, []).extend(known)
-                accepted += answer.status == 200 and (bool(known) or tap is None)  # noqa: PLR2004  # HTTP
-            if accepted == 2:  # noqa: PLR2004  # once, and once more
+                accepted += answer.status == 200 and (bool(known) or tap is None)  # HTTP
+            if accepted == 2:  # once, and once more
                 return
             await asyncio.sleep(2.0)
         self.found.append("I9: the webhook is never settled")
@@ -243,10 +257,10 @@ class Bench:
         for _ in range(ATTEMPTS_MAX * 5):
             with suppress(ConnectionLost):
                 answer = await self.request("POST", path, {"x-webhook-secret": WPP_SECRET}, json.dumps(notice).encode())
-                if answer.status == 200:  # noqa: PLR2004  # HTTP
+                if answer.status == 200:  # HTTP
                     accepted += 1
                     self.history.taps.setdefault("text", []).append(answer.body)
-            if accepted == 2:  # noqa: PLR2004  # once, and once more
+            if accepted == 2:  # once, and once more
                 return
             await asyncio.sleep(2.0)
         self.found.append("I9: the notice is never settled")
@@ -259,7 +273,7 @@ class Bench:
                 asked = await self.request("POST", "/v1/admin/cleanup", headers, b"{}")
                 body = {"confirmationToken": asked.body.get("confirmationToken", "")}
                 done = await self.request("POST", "/v1/admin/cleanup", headers, json.dumps(body).encode())
-                if done.status == 200:  # noqa: PLR2004  # HTTP
+                if done.status == 200:  # HTTP
                     break
             await asyncio.sleep(5.0)
         else:

@@ -70,7 +70,7 @@ class Storm:
         """Double, put off and reorder what the bus delivers; hide from an index what is younger than its lag."""
         if call.operation == "PutEvents" and self.on:
             self._deliver(before)
-        elif call.operation in (COMMIT, "PutItem", "UpdateItem") and reply.status == 200:  # noqa: PLR2004  # HTTP
+        elif call.operation in (COMMIT, "PutItem", "UpdateItem") and reply.status == 200:  # HTTP
             self._note_writes(call)
         elif call.operation == "Query" and self.on and b'"IndexName"' in call.body:
             return self._lagging(call, reply)
@@ -82,11 +82,11 @@ class Storm:
             fresh = queue["messages"][length:]
             del queue["messages"][length:]
             for message in fresh:
-                if self.rng.random() < 0.1:  # noqa: PLR2004  # a tenth is put off
+                if self.rng.random() < 0.1:  # a tenth is put off
                     message["visible_at"] += self.rng.uniform(0, DELAY_SECONDS_MAX)
-                if self.rng.random() < 0.03:  # noqa: PLR2004  # as if its receivers had died
+                if self.rng.random() < 0.03:  # as if its receivers had died
                     message["receive_count"] = 5
-                if self.rng.random() < 0.1:  # noqa: PLR2004  # a tenth comes twice
+                if self.rng.random() < 0.1:  # a tenth comes twice
                     queue["messages"].insert(self.rng.randint(0, len(queue["messages"])), self._twin(message))
                 queue["messages"].insert(self.rng.randint(0, len(queue["messages"])), message)
 
@@ -109,7 +109,7 @@ class Storm:
     def _lagging(self, call: Call, reply: Reply) -> Reply:
         body = json.loads(reply.body)
         items = body.get("Items")
-        if not items or self.rng.random() < 0.5:  # noqa: PLR2004  # half of the time an index is up to date
+        if not items or self.rng.random() < 0.5:  # half of the time an index is up to date
             return reply
         table = json.loads(call.body)["TableName"]
         oldest_hidden = self.cloud.now() - self.rng.uniform(0, LAG_SECONDS_MAX)

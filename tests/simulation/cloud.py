@@ -17,9 +17,9 @@ import types
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 from unittest.mock import patch
 
 from tazco.local.emulator import SERVICES
@@ -30,7 +30,7 @@ from tazco.platform.provision import Clients, Provisioner
 from tazco.platform.provision_identity import ClientResource, GroupResource, PoolResource
 from tazco.platform.resources import settle
 from tazco.platform.settings import Names
-from tazco.platform.tables import Key, Table
+from tazco.platform.tables import Key
 from tazco.platform.wire import Reply
 from tazco.slices import SUBSCRIPTIONS, TABLES
 
@@ -70,6 +70,10 @@ _instant = [EPOCH]
 _rng = [random.Random(0)]
 
 
+def _now() -> float:
+    return _instant[0]
+
+
 def _new_uuid() -> str:
     return str(uuid.UUID(int=_rng[0].getrandbits(128), version=4))
 
@@ -89,13 +93,10 @@ def services() -> dict[str, Any]:
     os.environ.update(SERVICES=SERVICES, PERSIST_STATE="0", S3_PERSIST="0", LOG_LEVEL="ERROR", DOCKER_HOST="unix:///nonexistent")
     with patch.object(threading.Thread, "start", lambda _: None):  # they sweep by the wall clock
         found = {name: importlib.import_module(f"ministack.services.{module}") for name, module in MODULES.items()}
+    ours = {"time": _Time(), "new_uuid": _new_uuid, "copy": types.SimpleNamespace(deepcopy=_plain_copy), "_now_epoch": _now}
     for module in found.values():
-        if hasattr(module, "time"):
-            module.time = _Time()
-        module.new_uuid = _new_uuid
-        if hasattr(module, "copy"):
-            module.copy = types.SimpleNamespace(deepcopy=_plain_copy)
-    found["ssm"]._now_epoch = lambda: _instant[0]
+        for name in ours.keys() & vars(module).keys():
+            setattr(module, name, ours[name])
     logging.getLogger("ministack").setLevel(logging.ERROR)
     return found
 
@@ -142,7 +143,7 @@ def expired(table_name: str, *, before: float, chosen: Callable[[], bool]) -> in
     return len(over)
 
 
-def edited(table_name: str, key: Key, **changes: Item) -> None:
+def edited(table_name: str, key: Key, **changes: Mapping[str, str]) -> None:
     """Make a row what another program, or a day of trouble, would have made of it."""
     module = services()["dynamodb"]
     table = module._tables[table_name]
@@ -163,7 +164,9 @@ def answer(service: str, target: str, body: bytes) -> Reply:
         handling.send(None)
     except StopIteration as done:
         status, given, content = done.value
-        return Reply(status, {k.lower(): str(v) for k, v in given.items()}, content if isinstance(content, bytes) else content.encode())
+        return Reply(
+            status, {k.lower(): str(v) for k, v in given.items()}, content if isinstance(content, bytes) else content.encode()
+        )
     raise AssertionError(f"{target} waits; only ReceiveMessage may, and is asked without")
 
 
@@ -184,7 +187,7 @@ def _boto_in_process(clients: Clients) -> Iterator[None]:
         target = target.decode() if isinstance(target, bytes) else target
         service = next(name for name, prefix in PREFIXES.items() if target.startswith(prefix))
         reply = answer(service, target, request.body if isinstance(request.body, bytes) else request.body.encode())
-        return AWSResponse(request.url, reply.status, reply.headers, Raw(reply.body))
+        return AWSResponse(request.url, reply.status, cast("Any", reply.headers), Raw(reply.body))
 
     for client in (clients.dynamodb, clients.events, clients.sqs, clients.ssm):
         client.meta.events.register("before-send", send)
@@ -221,7 +224,6 @@ class SimCloud:
     now: Callable[[], float]
     rng: random.Random
     shift: float = 0.0
-    written: dict[tuple[str, Key], float] = field(default_factory=dict)
 
     def begin(self, moment: Moment) -> None:
         """Start from a kept moment."""
@@ -246,20 +248,16 @@ class SimCloud:
         until = self.now() + float(json.loads(call.body).get("WaitTimeSeconds", 0))
         while True:
             reply = self.carry_out(call)
-            if b'"Messages"' in reply.body or reply.status != 200 or self.now() >= until:  # noqa: PLR2004  # HTTP
+            if b'"Messages"' in reply.body or reply.status != 200 or self.now() >= until:  # HTTP
                 return reply
             await asyncio.sleep(min(0.25, max(0.01, until - self.now())))
-
-    def rows(self, table: Table[Any]) -> list[Item]:
-        """Every row as it is at this instant, read past all faults."""
-        items = self.raw(NAMES.table_prefix + table.name)
-        return [item for rows in list(items.values()) for item in list(rows.values()) if _is_of(table, item)]
 
     def row(self, table_name: str, key: Key) -> Item | None:
         """One row by its key."""
         items = self.raw(table_name).get(key[0], {})
         if len(key) > 1:
-            return items.get(key[1])
+            found: Item | None = items.get(key[1])
+            return found
         return next(iter(items.values()), None)
 
     @staticmethod
@@ -279,14 +277,5 @@ class SimCloud:
 
 
 def _queue(name: str) -> dict[str, Any]:
-    found = next(each for each in services()["sqs"]._queues.values() if each["attributes"]["QueueArn"].endswith(f":{name}"))
-    return found  # type: ignore[no-any-return]  # MiniStack ships no types
-
-
-def _is_of(table: Table[Any], item: Item) -> bool:
-    """A physical table may hold rows of several kinds; those of ours that decode as this one are told by their attributes."""
-    if table.name == "pending-approvals":
-        return item["requestId"]["S"].startswith("code#") == ("pointsTo" in table.spelling.values())
-    if table.name == "idempotency":
-        return ("boundTo" in item) == (table.sort in table.spelling.values() if table.spelling else False)
-    return True
+    queues: list[dict[str, Any]] = list(services()["sqs"]._queues.values())
+    return next(each for each in queues if each["attributes"]["QueueArn"].endswith(f":{name}"))

@@ -35,7 +35,7 @@ class Op:
     @property
     def done(self) -> bool:
         """It had its effect."""
-        return self.final is not None and self.final.status < 300  # noqa: PLR2004  # HTTP
+        return self.final is not None and self.final.status < 300  # HTTP
 
     @property
     def declined(self) -> bool:
@@ -70,7 +70,7 @@ def contradictions(ops: list[Op]) -> list[str]:
     """Keys to which two different things were said (I2)."""
     found: list[str] = []
     for op in ops:
-        stored = [answer for answer in op.answers if answer.status < 300 or (op.declined and answer.status in (400, 402))]  # noqa: PLR2004  # HTTP
+        stored = [answer for answer in op.answers if answer.status < 300 or (op.declined and answer.status in (400, 402))]  # HTTP
         if op.forgotten:
             continue
         if any(told(answer) != told(stored[0]) for answer in stored[1:]):

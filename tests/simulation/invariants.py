@@ -108,9 +108,14 @@ def _money(books: Books, history: History) -> list[str]:
     declined = Counter((op.card, op.kind) for op in history.ops if op.declined)
     if failed != declined:
         found.append(f"I1: declines told {declined - failed} not recorded, recorded {failed - declined} not told")
+    return found + _balances(books, [by_id[key] for key in completed])
+
+
+def _balances(books: Books, completed: list[dict[str, Any]]) -> list[str]:
+    """I3: what cards say of themselves follows from their ledgers."""
+    found: list[str] = []
     sums: Counter[str] = Counter()
-    for key in completed:
-        entry = by_id[key]
+    for entry in completed:
         sums[entry["cardId"]] += entry["amount"] if entry["type"] == "purchase" else -entry["amount"]
     for card in books.rows("cards"):
         balance = card["balance"]
@@ -118,6 +123,8 @@ def _money(books: Books, history: History) -> list[str]:
             found.append(f"I3: card {card['cardId']} has {balance}, its ledger {sums[card['cardId']]}")
         if not 0 <= balance <= card["limit"]:
             found.append(f"I3: card {card['cardId']} has {balance} of {card['limit']}")
+        if card["availableCredit"] != card["limit"] - balance:
+            found.append(f"I3: card {card['cardId']} has {card['availableCredit']} left of {card['limit']} with {balance}")
         if card["minimumPayment"] != minimum_payment(balance):
             found.append(f"I3: card {card['cardId']} asks for {card['minimumPayment']} of {balance}")
     return found
@@ -176,7 +183,7 @@ def points(paid: int, owed: int, at: datetime, due: datetime, awarded: datetime 
     """What a payment earns or costs, by docs/rules.md."""
     if at.date() > due.date():
         days = -((due - at) // timedelta(days=1))
-        return -20 if days <= 7 else -50 if days <= 30 else -100  # noqa: PLR2004  # the default policy
+        return -20 if days <= 7 else -50 if days <= 30 else -100  # the default policy
     if awarded is not None and at - awarded < timedelta(days=30):
         return 0
     return half_up(10 + Decimal(40) * paid / owed)
@@ -194,7 +201,7 @@ def _scores(books: Books, history: History) -> list[str]:
     for person in books.rows("users"):
         own = steps[person["ecosystemId"]]
         moved = SCORE_AT_START + sum(step["delta"] for step in own)
-        if moved != person["currentScore"] or not 0 <= moved <= 1000:  # noqa: PLR2004  # the scale
+        if moved != person["currentScore"] or not 0 <= moved <= 1000:  # the scale
             found.append(f"I3: {person['ecosystemId']} has score {person['currentScore']}, the history says {moved}")
         score = SCORE_AT_START
         for event in sorted(told[person["ecosystemId"]], key=lambda event: event["sequence"]):
@@ -244,6 +251,21 @@ def _requests(books: Books, history: History) -> list[str]:
     decisions: dict[str, list[str]] = defaultdict(list)
     for event in books.of_type("card.approved", "card.rejected"):
         decisions[event["payload"]["requestId"]].append(event["eventType"])
+    claimed, contradicting = _claims(history)
+    found += contradicting
+    for key, row in rows.items():
+        if len(decisions[key]) != (row["status"] != "pending") or len(claimed[key]) > 1:
+            found.append(f"I6: request {key} is {row['status']}, decided by {decisions[key]}, claimed by {claimed[key]}")
+        if any(claim.startswith("approve") != (row["status"] == "approved") for claim in claimed[key]):
+            found.append(f"I6: request {key} is {row['status']}, but {claimed[key]}")
+    granted = Counter(card.get("requestId") for card in books.rows("cards"))
+    found += [f"I6: request {key} granted {number} cards" for key, number in granted.items() if number != 1]
+    return found
+
+
+def _claims(history: History) -> tuple[dict[str, list[str]], list[str]]:
+    """Who was told to have decided which request; and messages of which different things were told."""
+    found: list[str] = []
     claimed: dict[str, list[str]] = defaultdict(list)
     for op in history.of("approve", "reject"):
         if op.done and op.final:
@@ -254,15 +276,7 @@ def _requests(books: Books, history: History) -> list[str]:
             found.append(f"I6: message {message} had several outcomes: {sorted(outcomes)}")
         if results and results[0]["action"] in ("approved", "rejected"):
             claimed[results[0]["requestId"]].append(f"{results[0]['action']} by {message}")
-    for key, row in rows.items():
-        if len(decisions[key]) != (row["status"] != "pending") or len(claimed[key]) > 1:
-            found.append(f"I6: request {key} is {row['status']}, decided by {decisions[key]}, claimed by {claimed[key]}")
-        for claim in claimed[key]:
-            if claim.startswith("approve") != (row["status"] == "approved"):
-                found.append(f"I6: request {key} is {row['status']}, but {claim}")
-    granted = Counter(card.get("requestId") for card in books.rows("cards"))
-    found += [f"I6: request {key} granted {number} cards" for key, number in granted.items() if number != 1]
-    return found
+    return claimed, found
 
 
 def _people(books: Books, history: History) -> list[str]:
@@ -304,7 +318,9 @@ def _audit(books: Books, history: History) -> list[str]:
     expected["card_request.approved"] = sum(event["payload"]["source"] == "admin" for event in books.of_type("card.approved"))
     expected["score.adjusted"] = sum(op.done for op in history.of("score"))
     expected["event.redriven"] = sum(op.done for op in history.of("redrive"))
-    found = [f"I7: {number} deeds {action}, {count[action]} entries" for action, number in expected.items() if count[action] != number]
+    found = [
+        f"I7: {number} deeds {action}, {count[action]} entries" for action, number in expected.items() if count[action] != number
+    ]
     for person in books.rows("users"):
         own = [entry["action"] for entry in entries if entry["targetId"] == person["ecosystemId"] and entry["targetType"] == "user"]
         surplus = own.count("user.disabled") - own.count("user.enabled")
@@ -347,12 +363,14 @@ def _notified(books: Books) -> list[str]:
     rows = books.rows("whatsapp-notifications")
     found = [f"I9: notification {row['notificationId']} waits: {row['deliveryStatus']}" for row in rows if "nextAttemptAt" in row]
     phones = {phone for _, phone in APPROVERS}
-    told = Counter((row["relatedEntityId"], row["recipientPhone"]) for row in rows if row["notificationType"] == "payment_notification")
-    for event in books.of_type("transaction.payment"):
-        for phone in phones:
-            if told[event["payload"]["transactionId"], phone] != 1:
-                found.append(f"I5: payment {event['payload']['transactionId']}: {told[event['payload']['transactionId'], phone]} notices")
-    asked = Counter((row["relatedEntityId"], row["recipientPhone"]) for row in rows if row["notificationType"] == "card_request_approval")
+    told = Counter(
+        (row["relatedEntityId"], row["recipientPhone"]) for row in rows if row["notificationType"] == "payment_notification"
+    )
+    paid = [event["payload"]["transactionId"] for event in books.of_type("transaction.payment")]
+    found += [f"I5: payment {key}: {told[key, phone]} notices" for key in paid for phone in phones if told[key, phone] != 1]
+    asked = Counter(
+        (row["relatedEntityId"], row["recipientPhone"]) for row in rows if row["notificationType"] == "card_request_approval"
+    )
     found += [f"I5: {number} questions about {key}" for key, number in asked.items() if number > 1]
     unfinished = [row for row in books.rows("whatsapp-inbound") if "outcome" not in row]
     found += [f"I9: message {row['messageId']} is unfinished" for row in unfinished]

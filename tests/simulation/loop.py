@@ -117,7 +117,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 break
             handle = chosen.ready.popleft()
             self.steps += 1
-            if not handle._cancelled:  # type: ignore[attr-defined]  # asyncio's own
+            if not handle._cancelled:
                 handle._run()
 
     def _ripen(self) -> None:

@@ -80,7 +80,7 @@ class Clients:
 
     def _told(self, op: Op, answer: Answer) -> None:
         if answer.replayed:
-            self.rare.saw(Rare.REPLAY if answer.status < 300 else Rare.DECLINE_REPLAYED)  # noqa: PLR2004  # HTTP
+            self.rare.saw(Rare.REPLAY if answer.status < 300 else Rare.DECLINE_REPLAYED)  # HTTP
         for code, state in (
             ("VERSION_CONFLICT", Rare.CONFLICT_TOLD),
             ("SERVICE_UNAVAILABLE", Rare.UNAVAILABLE_TOLD),
@@ -89,14 +89,14 @@ class Clients:
         ):
             if answer.code == code:
                 self.rare.saw(state)
-        if op.kind == "payment" and answer.status == 201 and answer.body["transaction"]["paymentStatus"] == "late":  # noqa: PLR2004  # HTTP
+        if op.kind == "payment" and answer.status == 201 and answer.body["transaction"]["paymentStatus"] == "late":  # HTTP
             self.rare.saw(Rare.LATE_PAYMENT)
 
     async def command(self, op: Op) -> None:
         """Ask until it is settled, as often as a client has patience; sometimes twice at once."""
         self.history.ops.append(op)
         for attempt in range(ATTEMPTS_MAX):
-            if self.rng.random() < 0.06:  # noqa: PLR2004  # an impatient client
+            if self.rng.random() < 0.06:  # an impatient client
                 await asyncio.gather(self.attempt(op, calm=False), self.attempt(op, calm=False))
             else:
                 await self.attempt(op, calm=False)
@@ -146,7 +146,7 @@ class Session:
                 answer = await self.clients.send("POST", "/v1/users", {"authorization": f"Bearer {token(self.who)}"}, b"{}")
             except ConnectionLost:
                 continue
-            if answer.status < 300:  # noqa: PLR2004  # HTTP
+            if answer.status < 300:  # HTTP
                 self.clients.history.registered.add(self.who)
                 return
 
@@ -157,14 +157,16 @@ class Session:
             return
         path = f"/v1/cards/{card['cardId']}"
         draw = self.rng.random()
-        if draw < 0.48:  # noqa: PLR2004  # shares of what people do
-            cents = self.rng.choice((self.rng.randint(1, 9_999), self.rng.randint(10_000, 200_000), card["limit"] - card["balance"]))
+        if draw < 0.48:  # shares of what people do
+            cents = self.rng.choice(
+                (self.rng.randint(1, 9_999), self.rng.randint(10_000, 200_000), card["limit"] - card["balance"])
+            )
             amount = max(1, cents + self.rng.choice((0, 0, 0, 1)))
             await self._op("purchase", "POST", f"{path}/transactions/purchases", {"amount": amount / 100, "merchant": "Shop"}, card)
-        elif draw < 0.84:  # noqa: PLR2004  # as above
+        elif draw < 0.84:  # as above
             cents = self.rng.choice((card["balance"], self.rng.randint(1, 20_000), card["minimumPayment"], card["balance"] + 1))
             await self._op("payment", "POST", f"{path}/transactions/payments", {"amount": max(1, cents) / 100}, card)
-        elif draw < 0.88:  # noqa: PLR2004  # as above
+        elif draw < 0.88:  # as above
             await self._op("cancel", "POST", f"{path}/cancel", {"reason": "enough"}, card)
         elif self.done:
             await self._again()
@@ -181,10 +183,10 @@ class Session:
         if op.forgotten:
             await self._after_a_day(op)
             return
-        if self.rng.random() < 0.3 and op.kind == "purchase":  # noqa: PLR2004  # sometimes another body
+        if self.rng.random() < 0.3 and op.kind == "purchase":  # sometimes another body
             other = Op("other body", op.who, op.method, op.path, {**op.body, "merchant": "Elsewhere"}, op.key)
             await self.clients.attempt(other, calm=False)
-            if other.final is not None and other.final.status != 422:  # noqa: PLR2004  # HTTP
+            if other.final is not None and other.final.status != 422:  # HTTP
                 raise AssertionError(f"I2: a key was taken with another body: {other.final}")
             return
         await self.clients.attempt(op, calm=False)
@@ -208,7 +210,7 @@ class Session:
         """What the person's app shows, a little old: the newest card."""
         rows = [plain(item) for item in self.cloud.raw(NAMES.table_prefix + "cards").get(self.who, {}).values()]
         open_cards = [row for row in rows if row["status"] != "cancelled"]
-        if not open_cards and rows and self.rng.random() < 0.2:  # noqa: PLR2004  # sometimes with a dead one
+        if not open_cards and rows and self.rng.random() < 0.2:  # sometimes with a dead one
             return rows[-1]
         return open_cards[-1] if open_cards else None
 
@@ -230,7 +232,7 @@ class Operator:
             except ConnectionLost:
                 await asyncio.sleep(0.1)
                 continue
-            if answer.status < 300:  # noqa: PLR2004  # HTTP
+            if answer.status < 300:  # HTTP
                 return
         raise AssertionError("the operator cannot register")
 
@@ -241,7 +243,7 @@ class Operator:
         """So many deeds, several at once: operators are many."""
         for _ in range(steps):
             await asyncio.sleep(rng.uniform(0, 1.0))
-            deeds = [self._deed(rng) for _ in range(2 if rng.random() < 0.3 else 1)]  # noqa: PLR2004  # sometimes two at once
+            deeds = [self._deed(rng) for _ in range(2 if rng.random() < 0.3 else 1)]  # sometimes two at once
             await asyncio.gather(*deeds)
 
     async def _deed(self, rng: random.Random) -> None:
@@ -249,16 +251,18 @@ class Operator:
         pending = [row["requestId"] for row in self._rows("card-requests") if row["status"] == "pending"]
         cards = [row for row in self._rows("cards") if row["status"] != "cancelled"]
         draw = rng.random()
-        if pending and draw < 0.35:  # noqa: PLR2004  # shares of what operators do
+        if pending and draw < 0.35:  # shares of what operators do
             request = rng.choice(pending)
-            if rng.random() < 0.6:  # noqa: PLR2004  # as above
-                await self._op("approve", "POST", f"/v1/admin/card-requests/{request}/approve", {"creditLimit": rng.choice((100, 400, 1200))})
+            if rng.random() < 0.6:  # as above
+                await self._op(
+                    "approve", "POST", f"/v1/admin/card-requests/{request}/approve", {"creditLimit": rng.choice((100, 400, 1200))}
+                )
             else:
                 await self._op("reject", "POST", f"/v1/admin/card-requests/{request}/reject", {"reason": "no"})
-        elif people and draw < 0.65:  # noqa: PLR2004  # as above
+        elif people and draw < 0.65:  # as above
             score = rng.choice((150, 480, 650, 720, 990, 1000))
             await self._op("score", "PATCH", f"/v1/admin/users/{rng.choice(people)}/score", {"score": score, "reason": "review"})
-        elif cards and draw < 0.9:  # noqa: PLR2004  # as above
+        elif cards and draw < 0.9:  # as above
             card = rng.choice(cards)
             verb = rng.choice(("suspend", "reactivate", "reactivate", "cancel"))
             await self._op(verb, "POST", f"/v1/admin/cards/{card['ecosystemId']}/{card['cardId']}/{verb}", {"reason": "risk"})

@@ -27,6 +27,7 @@ from tazco.platform.http.edge import Edge
 from tazco.platform.identity import Verifier
 from tazco.platform.jwks import Jwks
 from tazco.platform.messaging import queue_name
+from tazco.platform.policy import Policy
 from tazco.platform.policy_source import PolicySource
 from tazco.platform.queues import Queue
 from tazco.platform.reactions import Timer
@@ -93,6 +94,10 @@ class Fixed:
         return Credentials("simulated", "simulated", None)
 
 
+def _any_policy(policy: Policy) -> None:
+    """Whatever SSM has is good: messages can be sent here."""
+
+
 async def _fetch_key_set(_: str) -> bytes:
     return tokens.key_set(tokens.jwk("k1"))
 
@@ -135,7 +140,7 @@ def _messenger() -> MetaMessenger:
     """The programme's own messenger, with the provider at the other end of its connections."""
     logging.getLogger("httpx").setLevel(logging.WARNING)
     line = Line("Meta")
-    line._client = httpx.AsyncClient(transport=PROVIDER, timeout=None, follow_redirects=False, trust_env=False)
+    line._client = httpx.AsyncClient(transport=PROVIDER, timeout=60, follow_redirects=False, trust_env=False)
     return MetaMessenger(
         base_url="https://graph.invalid",
         api_version="v25.0",
@@ -221,7 +226,7 @@ class Process:
         chosen = settings()
         jwks = Jwks(chosen.jwks_url("us-east-1"), self.now, _fetch_key_set)
         verifier = Verifier(jwks, chosen.issuer("us-east-1"), frozenset(chosen.cognito_client_ids), self.clock)
-        policies = PolicySource(aws, chosen.ssm_prefix + "/", chosen.policy_refresh_seconds, lambda policy: None, self.rng)
+        policies = PolicySource(aws, chosen.ssm_prefix + "/", chosen.policy_refresh_seconds, _any_policy, self.rng)
         await policies.start()
         await jwks.prefetch()
         parts = Parts(clock=self.clock, new_id=self.new_id, random_bytes=self.random_bytes)

@@ -52,7 +52,9 @@ class Options:
     def command(self) -> str:
         """What replays it."""
         default = Options(seed=self.seed)
-        changed = [f"--{name} {value}" for name, value in asdict(self).items() if name != "seed" and value != getattr(default, name)]
+        changed = [
+            f"--{name} {value}" for name, value in asdict(self).items() if name != "seed" and value != getattr(default, name)
+        ]
         return " ".join(["python -m tests.simulation --seed", str(self.seed), *changed])
 
 
@@ -109,7 +111,9 @@ class Run:
         self.watch = Watch(self.cloud, self.rare, self.found.append, lambda: self.processes)
         self.net.observers.append(self.watch.saw)
         self.net.senders.append(self.watch.sent)
-        self.clients = Clients(self.loop, self.chance("clients"), self.history, self.rare, self.apis, self.trace, lambda: self.cloud.epoch)
+        self.clients = Clients(
+            self.loop, self.chance("clients"), self.history, self.rare, self.apis, self.trace, lambda: self.cloud.epoch
+        )
         self.phones = Phones(self.loop, self.chance("phones"), self.clients, self.rare, self.storm)
 
     def chance(self, purpose: str) -> random.Random:
@@ -140,7 +144,9 @@ class Run:
         process = next(each for each in self.processes if each.actor is actor)
         self.kills += 1
         self.trace.note(f"{self.loop.now:.6f} kill {actor.name}")
-        if process.role is Role.WORKER and any(message["visible_at"] > self.cloud.epoch for q in QUEUES for message in self.cloud.messages(q)):
+        if process.role is Role.WORKER and any(
+            message["visible_at"] > self.cloud.epoch for q in QUEUES for message in self.cloud.messages(q)
+        ):
             self.rare.saw(Rare.WORKER_CRASH)
         self.loop.kill(actor)
         self.processes.remove(process)
@@ -153,7 +159,7 @@ class Run:
     def _struck(self, actor: Actor, call: Any, fault: Fault) -> None:
         self.watch.struck(actor, call, fault)
         if fault in FATAL:
-            self.storm.on = self.storm.on and self.kills < 60  # noqa: PLR2004  # a run of restarts only tests nothing
+            self.storm.on = self.storm.on and self.kills < 60  # a run of restarts only tests nothing
 
     async def nemesis(self) -> None:
         """Kill and stop processes at any instant, not only at calls."""
@@ -163,13 +169,13 @@ class Run:
             if not self.processes:
                 continue
             process = rng.choice(self.processes)
-            if rng.random() < 0.5:  # noqa: PLR2004  # one or the other
+            if rng.random() < 0.5:  # one or the other
                 self.kill(process.actor)
             else:
                 seconds = rng.uniform(*PAUSE_SECONDS)
                 self.pauses += 1
                 self.rare.saw(Rare.PROCESS_PAUSED)
-                if process.relay and process.relay.shards.held and seconds > 10:  # noqa: PLR2004  # the length of a lease
+                if process.relay and process.relay.shards.held and seconds > 10:  # the length of a lease
                     self.rare.saw(Rare.RELAY_PAUSED)
                 self.trace.note(f"{self.loop.now:.6f} pause {process.actor.name} {seconds:.3f}")
                 process.actor.paused_until = self.loop.now + seconds
@@ -202,7 +208,9 @@ class Run:
         for number, each in enumerate(self.sessions):
             each.rng = self.chance(f"session {day} {number}")
         work = [self.loop.start(self.loop.actor(each.who), each.act(self.options.steps)) for each in self.sessions]
-        work.append(self.loop.start(self.loop.actor("operator"), operator.act(self.options.steps * 2, self.chance(f"operator {day}"))))
+        work.append(
+            self.loop.start(self.loop.actor("operator"), operator.act(self.options.steps * 2, self.chance(f"operator {day}")))
+        )
         await asyncio.gather(*work)
         if nemesis:
             nemesis.cancel()
@@ -253,10 +261,10 @@ class Run:
         waiting = [row["expiresAt"] for row in self.books.rows("pending-approvals") if row.get("status") == "pending"]
         dates = [datetime.fromisoformat(row["nextDueDate"]).timestamp() for row in self.books.rows("cards") if row["balance"]]
         due = [date for date in dates if date > self.cloud.epoch + 7_200]
-        if waiting and rng.random() < 0.7:  # noqa: PLR2004  # mostly
+        if waiting and rng.random() < 0.7:  # mostly
             soonest = datetime.fromisoformat(min(waiting)).timestamp()
             self.cloud.shift += max(0.0, soonest - self.cloud.epoch - rng.uniform(0, 5))
-        elif due and rng.random() < 0.4:  # noqa: PLR2004  # often enough
+        elif due and rng.random() < 0.4:  # often enough
             self.cloud.shift += rng.choice(due) - self.cloud.epoch + rng.uniform(-1, 20) * 3_600
         else:
             self.cloud.shift += timedelta(days=rng.choice((1, 2, 7, 31, 45)), hours=rng.uniform(0, 2)).total_seconds()

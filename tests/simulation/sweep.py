@@ -1,4 +1,4 @@
-"""The single-fault sweep: every command × every call to AWS that it makes × every fault that can strike the call, one at a time."""
+"""The single-fault sweep: every command, every call to AWS that it makes, every fault that can strike the call, one at a time."""
 
 import time
 from collections import Counter

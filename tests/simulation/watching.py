@@ -61,9 +61,9 @@ class Watch:
         """One call and what the service made of it."""
         if call.operation == COMMIT:
             self._commit(call, reply)
-        elif call.operation == "PutEvents" and reply.status == 200:  # noqa: PLR2004  # HTTP
+        elif call.operation == "PutEvents" and reply.status == 200:  # HTTP
             self._put(actor, call, reply)
-        elif call.operation == "ReceiveMessage" and reply.status == 200:  # noqa: PLR2004  # HTTP
+        elif call.operation == "ReceiveMessage" and reply.status == 200:  # HTTP
             self._receive(call, reply)
 
     def sent(self, actor: Actor, call: Call) -> None:
@@ -97,7 +97,7 @@ class Watch:
 
     def _commit(self, call: Call, reply: Reply) -> None:
         body = json.loads(call.body)
-        if reply.status != 200:  # noqa: PLR2004  # HTTP
+        if reply.status != 200:  # HTTP
             if b"ConditionalCheckFailed" in reply.body:
                 self.rare.saw(Rare.REDECIDED)
             return
@@ -177,5 +177,15 @@ class Watch:
             self.report(f"a bug was logged: {entry.get('event')}: {entry['exception'][-1500:]}")
 
 
-EXCUSED: Final = ("AwsUnreachable", "AwsError", "Unavailable", "VersionConflict", "TimeoutError", "Overloaded", "NoQueue", "ReadError", "NotFinished")
+EXCUSED: Final = (
+    "AwsUnreachable",
+    "AwsError",
+    "Unavailable",
+    "VersionConflict",
+    "TimeoutError",
+    "Overloaded",
+    "NoQueue",
+    "ReadError",
+    "NotFinished",
+)
 """What faults cause, however it is logged."""

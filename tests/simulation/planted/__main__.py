@@ -55,7 +55,9 @@ def tried(bug: Planted) -> Outcome:
         began = time.monotonic()
         command = [sys.executable, "-m", "tests.simulation.planted.catch", str(copy), *bug.catchers]
         try:
-            done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS_MAX)
+            done = subprocess.run(
+                command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS_MAX
+            )
         except subprocess.TimeoutExpired:
             return Outcome(bug, "", "nobody in time", time.monotonic() - began)
         seconds = time.monotonic() - began

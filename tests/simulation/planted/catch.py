@@ -44,7 +44,9 @@ def _by_seeds() -> str:
 
 
 def _by_tests(path: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", path], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", path], capture_output=True, text=True, check=False
+    )
     lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return (lines or ["it failed"])[0] if done.returncode == 1 else ""
 
