@@ -11,6 +11,7 @@ import httpx
 
 from tazco.local.stand_in.webhooks import signature_of
 from tests.simulation.chaos import Storm
+from tests.simulation.history import outcomes
 from tests.simulation.ledger import Rare, RareStates
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.people import Clients
@@ -127,9 +128,7 @@ class Phones:
         return True
 
     def _outcome(self, message_id: str, results: list[dict[str, Any]]) -> None:
-        for result in results:
-            if "action" not in result:
-                continue  # recorded, and finished by the sweep
+        for result in outcomes(results):
             self.clients.history.taps.setdefault(message_id, []).append(result)
             if result.get("reason") == "already_processed":
                 self.rare.saw(Rare.DECIDED_TWICE)

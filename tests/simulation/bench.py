@@ -24,7 +24,7 @@ from tazco.platform.wire import Reply
 from tests.simulation import cloud as clouds
 from tests.simulation.cloud import SimCloud
 from tests.simulation.faults import BROKEN, COMMIT, Fault
-from tests.simulation.history import History, Op
+from tests.simulation.history import History, Op, outcomes
 from tests.simulation.invariants import Books, violations
 from tests.simulation.ledger import RareStates
 from tests.simulation.loop import Actor, VirtualLoop, cancel_all
@@ -235,7 +235,7 @@ class Bench:
             with suppress(ConnectionLost):
                 answer = await self.webhook_once(value)
                 results = answer.body.get("results", []) if answer.status == 200 else []  # HTTP
-                known = [each for each in results if "action" in each]
+                known = outcomes(results)
                 if tap:
                     self.history.taps.setdefault(tap, []).extend(known)
                 accepted += answer.status == 200 and (bool(known) or tap is None)  # HTTP

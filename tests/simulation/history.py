@@ -80,6 +80,11 @@ def contradictions(ops: list[Op]) -> list[str]:
     return found
 
 
+def outcomes(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What webhooks told of a message, without those that only say that the worker will finish it."""
+    return [each for each in results if "action" in each and (each["action"] != "error" or "requestId" in each)]
+
+
 def cents(amount: Any) -> int:
     """Whole units, as the wire has them, in cents."""
     return int((Decimal(str(amount)) * 100).to_integral_exact())

@@ -80,7 +80,9 @@ def violations(books: Books, history: History, *, since: datetime, drained: bool
     found += _ledger_follows_events(books)
     found += _scores(books, history)
     found += _sequences(books)
+    found += _beginnings(books)
     found += _requests(books, history)
+    found += _trackers(books)
     found += _people(books, history)
     found += _audit(books, history)
     if drained:
@@ -239,6 +241,37 @@ def _sequences(books: Books) -> list[str]:
             if row["sequence"] != len(events) or row.get("lastEventId") != (events[-1]["eventId"] if events else None):
                 found.append(f"I4: {kind} {row[name]} counts {row['sequence']} events, the outbox has {len(events)}")
     return found
+
+
+FIRST: Final = {"card": "card.approved", "user": "user.created", "cardRequest": "card.requested"}
+
+
+def _beginnings(books: Books) -> list[str]:
+    """I4: whatever there is began with its event."""
+    streams = books.streams()
+    begun = {key: events[0]["eventType"] for key, events in streams.items()}
+    return [
+        f"I4: {kind} {row[name]} began with {begun.get((kind, row[name]))}"
+        for kind, table, name in AGGREGATES
+        for row in books.rows(table)
+        if begun.get((kind, row[name])) != FIRST[kind]
+    ]
+
+
+def _trackers(books: Books) -> list[str]:
+    """I6: an answer is awaited of no request that is decided, and a code stands for its request."""
+    status = {row["requestId"]: row["status"] for row in books.rows("card-requests")}
+    rows = books.rows("pending-approvals")
+    trackers = [row for row in rows if "pointsTo" not in row]
+    open_still = [row["requestId"] for row in trackers if row["status"] == "pending"]
+    found = [
+        f"I6: request {key} is {status.get(key)}, an answer is awaited all the same"
+        for key in open_still
+        if status.get(key) != "pending"
+    ]
+    codes = {row["requestId"]: row["pointsTo"] for row in rows if "pointsTo" in row}
+    wanted = {f"code#{row['code']}": row["requestId"] for row in trackers}
+    return found + ([f"I6: codes {codes} stand for {wanted}"] if codes != wanted else [])
 
 
 def _requests(books: Books, history: History) -> list[str]:

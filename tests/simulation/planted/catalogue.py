@@ -255,7 +255,7 @@ BUGS: Final[tuple[Planted, ...]] = (
         "sweep:purchase",
     ),
     one(
-        "registration not bound to its subject",
+        "registration without its event",
         "I1",
         "users/commands.py",
         "    work.add(USERS, created, event)\n",
