@@ -386,7 +386,20 @@ async def _until_empty(consumer: Consumer, empty: Callable[[], bool]) -> None:
 
 
 def _copy(op: Op) -> Op:
-    return Op(op.kind, op.who, op.method, op.path, op.body, op.key, op.card, list(op.answers), op.lost, op.final, op.settled_at)
+    return Op(
+        op.kind,
+        op.who,
+        op.method,
+        op.path,
+        op.body,
+        op.key,
+        op.card,
+        list(op.answers),
+        op.lost,
+        op.final,
+        op.began_at,
+        op.settled_at,
+    )
 
 
 @dataclass(slots=True)

@@ -17,6 +17,10 @@ from tests.simulation.ledger import Rare, RareStates
 from tests.simulation.loop import Actor
 
 FATAL_SHARE: Final = 0.08
+SPELL_SHARE: Final = 0.06
+SPELL_CALLS_MAX: Final = 8
+"""Now and then the same fault strikes the same operation of a process again and again, longer than its retries last."""
+
 LAG_SECONDS_MAX: Final = 1.5
 DELAY_SECONDS_MAX: Final = 8.0
 NEVER: Final = frozenset({Fault.CANCELLED_INVALID, Fault.RIVAL})
@@ -37,18 +41,31 @@ class Storm:
     on: bool = False
     cursed: int = 0
     written: dict[tuple[str, Key], float] = field(default_factory=dict)
+    _spells: dict[tuple[str, str], tuple[Fault, int]] = field(default_factory=dict)
     _curse: dict[str, int] = field(default_factory=dict)
 
     def choose(self, actor: Actor, call: Call) -> Fault | None:
         """The fault of this call, if one strikes."""
         if self._is_cursed(call):
             return Fault.PARTLY_REFUSED
-        if not self.on or self.rng.random() >= self.rate:
+        if not self.on:
+            return None
+        if (spell := self._spells.get((actor.name, call.operation))) is not None:
+            fault, left = spell
+            if left > 1:
+                self._spells[actor.name, call.operation] = (fault, left - 1)
+            else:
+                del self._spells[actor.name, call.operation]
+            self.seen(actor, call, fault)
+            return fault
+        if self.rng.random() >= self.rate:
             return None
         possible = [fault for fault in faults_of(call) if fault not in NEVER and fault not in FATAL]
         fault = self.rng.choice(possible)
         if self.rng.random() < FATAL_SHARE and actor.name != "tools":
             fault = self.rng.choice((Fault.ABANDON_BEFORE, Fault.ABANDON_AFTER))
+        elif self.rng.random() < SPELL_SHARE and fault not in (Fault.PARTLY_REFUSED, Fault.PARTLY_UNPROCESSED):
+            self._spells[actor.name, call.operation] = (fault, self.rng.randint(3, SPELL_CALLS_MAX))
         self.seen(actor, call, fault)
         return fault
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from tests.simulation.process import Answer
 
+DAY_SECONDS = 86_400.0
+MARGIN_SECONDS = 900.0
 UNDECIDED = frozenset({403, 408, 429, 500, 502, 503, 504})
 
 
@@ -23,14 +25,22 @@ class Op:
     answers: list[Answer] = field(default_factory=list)
     lost: int = 0
     final: Answer | None = None
+    began_at: float = 0.0
     settled_at: float = 0.0
-    forgotten: bool = False
 
     def heard(self, answer: Answer) -> None:
         """An answer; it settles the command unless it says that nobody knows, or not now."""
         self.answers.append(answer)
         if answer.status not in UNDECIDED and answer.code != "VERSION_CONFLICT":
             self.final = answer
+
+    def remembered(self, now: float) -> bool:
+        """Its key certainly counts: its day is not over, nor about to be."""
+        return now - self.began_at < DAY_SECONDS - MARGIN_SECONDS
+
+    def forgotten(self, now: float) -> bool:
+        """Its key certainly counts no more: it was settled more than a day ago, and its answer was stored before that."""
+        return self.final is not None and now - self.settled_at > DAY_SECONDS + MARGIN_SECONDS
 
     @property
     def done(self) -> bool:
@@ -71,8 +81,6 @@ def contradictions(ops: list[Op]) -> list[str]:
     found: list[str] = []
     for op in ops:
         stored = [answer for answer in op.answers if answer.status < 300 or (op.declined and answer.status in (400, 402))]  # HTTP
-        if op.forgotten:
-            continue
         if any(told(answer) != told(stored[0]) for answer in stored[1:]):
             found.append(f"I2: {op.kind} {op.key} was answered differently: {[told(answer) for answer in stored]}")
         if sum(not answer.replayed for answer in stored) > 1:

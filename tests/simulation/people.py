@@ -64,6 +64,7 @@ class Clients:
     async def attempt(self, op: Op, *, calm: bool = True) -> None:
         """Ask once, with the command's key."""
         headers = {"authorization": f"Bearer {token(op.who, admin=op.who == 'operator')}", "idempotency-key": op.key}
+        op.began_at = op.began_at or self.true_time()
         self.under_way[op.key] = self.under_way.get(op.key, 0) + 1
         if self.under_way[op.key] > 1:
             self.rare.saw(Rare.TWINS)
@@ -76,7 +77,8 @@ class Clients:
             self.under_way[op.key] -= 1
         self._told(op, answer)
         op.heard(answer)
-        op.settled_at = self.true_time()
+        if op.final is not None and not op.settled_at:
+            op.settled_at = self.true_time()
 
     def _told(self, op: Op, answer: Answer) -> None:
         if answer.replayed:
@@ -173,15 +175,16 @@ class Session:
 
     def old(self) -> list[Op]:
         """Own commands whose keys have expired."""
-        return [op for op in self.clients.history.ops if op.who == self.who and op.forgotten and op in self.done]
+        return [op for op in self.clients.history.ops if op.who == self.who and op in self.done and op.forgotten(self.cloud.epoch)]
 
     async def _again(self) -> None:
         """An old key once more, with the same body or with another one."""
         op = self.rng.choice(self.old() or self.done)
         if op.final is None or not (op.done or op.declined):
             return
-        if op.forgotten:
+        if op.forgotten(self.cloud.epoch):
             await self._after_a_day(op)
+        if not op.remembered(self.cloud.epoch):
             return
         if self.rng.random() < 0.3 and op.kind == "purchase":  # sometimes another body
             other = Op("other body", op.who, op.method, op.path, {**op.body, "merchant": "Elsewhere"}, op.key)

@@ -272,8 +272,6 @@ class Run:
         for table in ("idempotency", "outbox", "whatsapp-inbound"):
             for _ in range(clouds.expired(clouds.NAMES.table_prefix + table, before=now, chosen=lambda: rng.random() < 0.5)):
                 self.rare.saw(Rare.TTL_DELETED)
-        for op in self.history.ops:
-            op.forgotten = op.forgotten or now - op.settled_at > timedelta(hours=24).total_seconds()
 
     def result(self) -> Result:
         """The figures."""
