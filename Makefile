@@ -7,7 +7,7 @@ RUN := .venv/bin/
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: dev test check static fix bench browser setup clean
+.PHONY: dev test check static fix bench sim browser setup clean
 
 dev: setup  ## the whole programme on this machine: emulated cloud, API, demo people (ARGS="--fresh" starts over)
 	@$(RUN)tazco dev $(ARGS)
@@ -30,6 +30,9 @@ fix: setup  ## format, mend what the linter can mend, renew the generated pages
 
 bench: setup  ## how fast events leave the house (ARGS="delay" for one measurement)
 	@$(RUN)python -m bench.events $(ARGS)
+
+sim: setup  ## single faults over every command, then seeds for ten minutes (SEED=17 replays one, ARGS="--minutes 30 --from 1000" for more)
+	@$(RUN)python -m tests.simulation $(if $(SEED),--seed $(SEED),--minutes 10) $(ARGS)
 
 browser: setup  ## a Chromium for the console's tests: the one that is there, else the system's package, else Playwright's own
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && exit 0; done; \

@@ -21,9 +21,10 @@ from tazco.platform.database import Overloaded
 from tazco.platform.reactions import Reactions, Timer
 from tazco.platform.timers import fire
 from tazco.platform.wire import Reply
+from tests.platform.faults import COMMIT
 from tests.simulation import cloud as clouds
 from tests.simulation.cloud import SimCloud
-from tests.simulation.faults import BROKEN, COMMIT, Fault
+from tests.simulation.faults import BROKEN, Fault
 from tests.simulation.history import History, Op, outcomes
 from tests.simulation.invariants import Books, violations
 from tests.simulation.ledger import RareStates

@@ -11,8 +11,9 @@ from tazco.platform.aws import Call
 from tazco.platform.tables import Key
 from tazco.platform.wire import Reply
 from tazco.slices import TABLES
+from tests.platform.faults import COMMIT
 from tests.simulation.cloud import NAMES, SimCloud, _new_uuid
-from tests.simulation.faults import COMMIT, FATAL, Fault, faults_of
+from tests.simulation.faults import FATAL, Fault, faults_of
 from tests.simulation.ledger import Rare, RareStates
 from tests.simulation.loop import Actor
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from tazco.platform.aws import Call
 from tazco.platform.wire import Reply
+from tests.platform.faults import COMMIT, error
 
-COMMIT: Final = "TransactWriteItems"
 BATCHED: Final = frozenset({"DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch"})
 RETRYING: Final = frozenset({"BatchGetItem", "BatchWriteItem"})
 
@@ -92,11 +92,6 @@ def faults_of(call: Call) -> tuple[Fault, ...]:
     if call.operation in BATCHED or call.operation == "PutEvents":
         more += (Fault.PARTLY_REFUSED,)
     return _EVERYWHERE + more
-
-
-def error(status: int, code: str, **body: Any) -> Reply:
-    """An error as the service spells it."""
-    return Reply(status, {}, json.dumps({"__type": f"com.amazonaws#{code}", "message": "planned", **body}).encode())
 
 
 def refusal(fault: Fault, call: Call, position: float) -> Reply:

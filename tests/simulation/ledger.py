@@ -45,9 +45,6 @@ class Rare(StrEnum):
     PROCESS_PAUSED = "process stopped and let go"
 
 
-RARE_IN_SHORT = frozenset({Rare.DEAD_LETTER_REDRIVEN, Rare.CONFLICT_TOLD})
-
-
 class RareStates(Counter[Rare]):
     """How often each was reached."""
 

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tazco.platform.aws import Call
+from tests.platform.faults import COMMIT
 from tests.simulation.bench import Bench, Kept, Plan, on_bench
 from tests.simulation.cloud import EPOCH
-from tests.simulation.faults import COMMIT, Fault, faults_of
+from tests.simulation.faults import Fault, faults_of
 from tests.simulation.scenarios import SCENARIOS, Scenario
 
 BEGINNING: Final = datetime.fromtimestamp(EPOCH - 1, UTC)

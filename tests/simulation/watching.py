@@ -11,9 +11,10 @@ from tazco.platform.aws import Call
 from tazco.platform.outbox import shard_of
 from tazco.platform.shards import MARGIN_SECONDS, SHARD_KEYS
 from tazco.platform.wire import Reply
+from tests.platform.faults import COMMIT
 from tests.simulation.chaos import KEYS
 from tests.simulation.cloud import NAMES, SimCloud
-from tests.simulation.faults import AFTER, COMMIT, FATAL, Fault
+from tests.simulation.faults import AFTER, FATAL, Fault
 from tests.simulation.invariants import plain
 from tests.simulation.ledger import Rare, RareStates
 from tests.simulation.loop import Actor

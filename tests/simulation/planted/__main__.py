@@ -11,7 +11,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
@@ -67,13 +67,15 @@ def tried(bug: Planted) -> Outcome:
         return Outcome(bug, "", done.stderr.strip()[-500:], seconds)
 
 
-def as_json(outcomes: list[Outcome]) -> dict[str, Any]:
-    """For the record."""
-    rows = [
-        {"name": each.bug.name, "rule": each.bug.rule, "by": each.by, "seconds": round(each.seconds, 1), "problem": each.problem}
-        for each in outcomes
-    ]
-    return {"planted": len(rows), "caught": sum(bool(each.by) for each in outcomes), "bugs": rows}
+def renew(path: Path, outcomes: list[Outcome]) -> None:
+    """Write what came of these bugs into the record; what it says of others that are still planted stays."""
+    rows = {row["name"]: row for row in json.loads(path.read_text())["bugs"]} if path.exists() else {}
+    for each in outcomes:
+        told = {"rule": each.bug.rule, "by": each.by, "seconds": round(each.seconds, 1), "problem": each.problem}
+        rows[each.bug.name] = {"name": each.bug.name, **told}
+    kept = [rows[bug.name] for bug in BUGS if bug.name in rows]
+    figures = {"planted": len(kept), "caught": sum(bool(row["by"]) for row in kept), "bugs": kept}
+    path.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def main() -> int:
@@ -91,7 +93,7 @@ def main() -> int:
         console.print(f"{mark} {bug.name} ({bug.rule}): {outcome.seconds:.0f} s, {outcome.by or 'not caught'}")
         console.print(f"    {outcome.problem[:200]}", style="dim", markup=False)
         if arguments.json:
-            arguments.json.write_text(json.dumps(as_json(outcomes), indent=2) + "\n")
+            renew(arguments.json, outcomes)
     caught = [each.seconds for each in outcomes if each.by]
     console.print(f"{len(caught)} of {len(outcomes)} caught, median {statistics.median(caught or [0]):.0f} s")
     return 0 if len(caught) == len(outcomes) else 1
