@@ -41,6 +41,7 @@ class Phones:
     storm: Storm
     webhooks: list[Webhook] = field(default_factory=list)
     arrived: Counter[str] = field(default_factory=Counter)
+    asked: list[tuple[str, list[str]]] = field(default_factory=list)
     busy: int = 0
     _ids: int = 0
 
@@ -74,8 +75,15 @@ class Phones:
             self._notify(Webhook({"statuses": [status]}), self.rng.choice((0.0, 0.3, 3.0)))
         if body["type"] == "interactive":
             buttons = [button["reply"]["id"] for button in body["interactive"]["action"]["buttons"]]
+            self.asked.append((body["to"], buttons))
             if self.rng.random() < 0.6:  # not everybody answers
                 self._tap(body["to"], self.rng.choice(buttons), self.rng.choice((0.2, 1.0, 4.0)))
+
+    def morning(self) -> None:
+        """Some questions of the days before are answered now, whatever became of them meanwhile."""
+        for phone, buttons in self.asked[-12:]:
+            if self.rng.random() < 0.5:
+                self._tap(phone, self.rng.choice(buttons), self.rng.choice((2.0, 8.0, 20.0)))
 
     def _tap(self, phone: str, payload: str, after: float) -> None:
         self._ids += 1
@@ -111,6 +119,10 @@ class Phones:
             self.rare.saw(Rare.WEBHOOK_REDELIVERED)
         if webhook.tap and self.clients.under_way.get(webhook.tap):
             self.rare.saw(Rare.WEBHOOKS_AT_ONCE)
+        for status in webhook.value.get("statuses", ()):
+            row = self.storm.cloud.row("sim-whatsapp-notifications", (status["biz_opaque_callback_data"],))
+            if row is not None and "providerMessageId" not in row:
+                self.rare.saw(Rare.STATUS_FIRST)
         key = webhook.tap or ""
         self.clients.under_way[key] = self.clients.under_way.get(key, 0) + 1
         headers = {"x-hub-signature-256": "sha256=" + signature_of(raw, APP_SECRET)}

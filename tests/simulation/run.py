@@ -204,6 +204,7 @@ class Run:
 
     async def _act(self, operator: Operator, day: int) -> None:
         self.storm.on = True
+        self.phones.morning()
         nemesis = self.loop.start(self.loop.actor("nemesis"), self.nemesis()) if self.options.kills else None
         for number, each in enumerate(self.sessions):
             each.rng = self.chance(f"session {day} {number}")
