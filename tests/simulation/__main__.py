@@ -145,7 +145,8 @@ def main() -> int:
     if arguments.sweep is None:
         figures["simulation"] = _many(arguments, changed)
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+        before = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
+        arguments.json.write_text(json.dumps({**before, **figures}, indent=2) + "\n")  # what was not run again stays
     if figures.get("sweep", {}).get("problems") or figures.get("simulation", {}).get("failed"):
         return 1
     never = figures.get("simulation", {}).get("never", [])
