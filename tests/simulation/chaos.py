@@ -22,6 +22,9 @@ SPELL_SHARE: Final = 0.06
 SPELL_CALLS_MAX: Final = 8
 """Now and then the same fault strikes the same operation of a process again and again, longer than its retries last."""
 
+SPELL_SHARES: Final = {Fault.CANCELLED_CONFLICT: 0.3}
+"""A row that everybody wants is the one fault that outlasts six attempts by nature."""
+
 LAG_SECONDS_MAX: Final = 1.5
 DELAY_SECONDS_MAX: Final = 8.0
 NEVER: Final = frozenset({Fault.CANCELLED_INVALID, Fault.RIVAL})
@@ -65,7 +68,10 @@ class Storm:
         fault = self.rng.choice(possible)
         if self.rng.random() < FATAL_SHARE and actor.name != "tools":
             fault = self.rng.choice((Fault.ABANDON_BEFORE, Fault.ABANDON_AFTER))
-        elif self.rng.random() < SPELL_SHARE and fault not in (Fault.PARTLY_REFUSED, Fault.PARTLY_UNPROCESSED):
+        elif self.rng.random() < SPELL_SHARES.get(fault, SPELL_SHARE) and fault not in (
+            Fault.PARTLY_REFUSED,
+            Fault.PARTLY_UNPROCESSED,
+        ):
             self._spells[actor.name, call.operation] = (fault, self.rng.randint(3, SPELL_CALLS_MAX))
         self.seen(actor, call, fault)
         return fault
