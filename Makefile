@@ -9,7 +9,7 @@ RUN := .venv/bin/
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: dev test check static fix bench costs audit sbom browser deploy-check conformance clouds clouds-tools lint-containers setup clean
+.PHONY: dev test check static fix bench costs audit sbom browser deploy-check conformance clouds clouds-tools lint-containers sim setup clean
 
 dev: setup  ## the whole programme on this machine: emulated cloud, API, demo people (ARGS="--fresh" starts over)
 	@$(RUN)tazco dev $(ARGS)
@@ -65,6 +65,8 @@ deploy-check: setup  ## lint the CloudFormation templates, and look for what is 
 	@echo "→ cfn-lint"; $(RUN)cfn-lint deploy/cloudformation/*.json
 	@echo "→ checkov"; $(UV) tool run --quiet --python $(PYTHON) --from checkov==$(CHECKOV_VERSION) checkov \
 	  --framework cloudformation --directory deploy/cloudformation --compact --quiet --skip-download
+sim: setup  ## single faults over every command, then seeds for ten minutes (SEED=17 replays one, ARGS="--minutes 30 --from 1000" for more)
+	@$(RUN)python -m tests.simulation $(if $(SEED),--seed $(SEED),--minutes 10) $(ARGS)
 
 browser: setup  ## a Chromium for the console's tests: the one that is there, else the system's package, else Playwright's own
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && exit 0; done; \

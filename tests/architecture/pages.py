@@ -17,6 +17,7 @@ from tazco.platform.policy import TUNABLES
 from tazco.platform.settings import PREFIX, Settings
 from tazco.platform.tables import Table
 from tazco.slices import SUBSCRIPTIONS, TABLES
+from tests.simulation.page import reliability
 
 ROOT = Path(tazco.__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -104,7 +105,13 @@ def migration() -> Iterator[str]:
     yield "`tazco import --check DIR` says whether all of it adds up. Not exported: sign-ins, idempotency records, events, messages."
 
 
-PAGES = {"configuration.md": configuration, "costs.md": costs, "tables.md": tables, "migration.md": migration}
+PAGES = {
+    "configuration.md": configuration,
+    "costs.md": costs,
+    "tables.md": tables,
+    "migration.md": migration,
+    "reliability.md": reliability,
+}
 
 
 def text_of(name: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tazco.platform.policy import TUNABLES, InvalidPolicy, Policy, policy_from
+from tazco.platform.policy import TUNABLES, InvalidPolicy, Policy, policy_from, time_zones
 
 SHIPPED = {
     "limits/lowTier": "500",
@@ -240,3 +240,9 @@ def test_no_value_raises_anything_but_a_refusal(name: str, value: str) -> None:
 def test_money_is_kept_in_cents_and_decimals_in_hundredths() -> None:
     policy = policy_from({"limits/lowTier": "499.5", "offers/lowTierApr": "24.9", "billing/minimumPaymentPercent": "2.05"})
     assert (policy.low_tier_limit, policy.low_tier_apr, policy.minimum_payment_percent) == (49_950, 2_490, 205)
+
+
+def test_the_time_zones_are_looked_for_once() -> None:
+    """It walks hundreds of files, which no process should do every 30 seconds in the middle of its requests."""
+    assert time_zones() is time_zones()
+    assert "America/Sao_Paulo" in time_zones()

@@ -19,9 +19,9 @@ from tazco.platform.aws import AwsUnreachable
 from tazco.platform.caller import Origin
 from tazco.platform.database import Database
 from tazco.platform.leases import MAINTENANCE, PREFIX
-from tazco.platform.outbox import STREAMS, Stream
+from tazco.platform.outbox import OUTBOX, STREAMS, Stream
 from tazco.platform.services import Services
-from tazco.platform.tables import Key, Table
+from tazco.platform.tables import Get, Key, Table
 from tazco.platform.work import Work
 from tazco.trackers.store import CODE_PREFIX
 
@@ -77,16 +77,31 @@ async def clean_up(services: Services, origin: Origin, email: str) -> Mapping[st
     services.maintenance.note(running=True)
     try:
         counts: dict[str, int] = {}
+        unsent = await _unsent_announcements(services.database)
         wiped = [table for table in services.tables if table.wiped_as]
         for table in wiped:
             assert table.wiped_as is not None
-            counts[table.wiped_as] = await _wipe(services, table, owner)
+            counts[table.wiped_as] = await _wipe(services, table, owner, unsent if table is OUTBOX else frozenset())
         services.gate.directory.forget()
         await _announced(services, origin, counts, email)
     finally:
         await services.leases.give_back(MAINTENANCE, owner)
         services.maintenance.note(running=False)
     return counts
+
+
+async def _unsent_announcements(database: Database) -> frozenset[str]:
+    """The events of earlier cleanups that have not left: without them the stream, whose counter stays, would have a hole."""
+    (counter,) = await database.read(stream())
+    unsent: set[str] = set()
+    event_id = counter.last_event_id if counter else None
+    while event_id is not None:
+        (row,) = await database.read(Get(OUTBOX, (event_id,)))
+        if row is None or not row.pending:
+            break
+        unsent.add(event_id)
+        event_id = row.previous_event_id
+    return frozenset(unsent)
 
 
 async def _announced(services: Services, origin: Origin, counts: Mapping[str, int], email: str) -> None:
@@ -103,13 +118,13 @@ async def _announced(services: Services, origin: Origin, counts: Mapping[str, in
             return
 
 
-async def _wipe(services: Services, table: Table[Any], owner: str) -> int:
+async def _wipe(services: Services, table: Table[Any], owner: str, kept: frozenset[str]) -> int:
     database: Database = services.database
     keys: list[Key] = []
     deleted = 0
     async for item in database.scan(table, keys_only=True):
         key = table.key_of(item)
-        if table.name == STREAMS.name and key[0].startswith(KEPT_STREAMS):
+        if key[0] in kept or (table.name == STREAMS.name and key[0].startswith(KEPT_STREAMS)):
             continue
         keys.append(key)
         if len(keys) >= BATCH_ROWS:

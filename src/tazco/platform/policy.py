@@ -11,6 +11,7 @@ import zoneinfo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any, Final
 
 from tazco.kernel.money import Money, from_decimal
@@ -140,9 +141,15 @@ def currency(text: str) -> str:
     return text
 
 
+@cache
+def time_zones() -> frozenset[str]:
+    """Every IANA time zone of this machine, looked for once: it takes the reading of hundreds of files, and nothing else runs meanwhile."""
+    return frozenset(zoneinfo.available_timezones())
+
+
 def time_zone(text: str) -> str:
     """An IANA time zone."""
-    if text not in zoneinfo.available_timezones():
+    if text not in time_zones():
         raise ValueError("must be an IANA time zone such as America/Sao_Paulo")
     return text
 
