@@ -139,11 +139,12 @@ def main() -> int:
     changed = _changed(arguments)
     if arguments.seed is not None:
         return _one(arguments.seed, changed, arguments.trace)
-    figures: dict[str, Any] = {"commit": _commit(), "python": sys.version.split()[0]}
+    figures: dict[str, Any] = {}
+    source = {"commit": _commit(), "python": sys.version.split()[0]}
     if not arguments.no_sweep:
-        figures["sweep"] = _swept(arguments.sweep or "", arguments.every)
+        figures["sweep"] = {**source, **_swept(arguments.sweep or "", arguments.every)}
     if arguments.sweep is None:
-        figures["simulation"] = _many(arguments, changed)
+        figures["simulation"] = {**source, **_many(arguments, changed)}
     if arguments.json:
         before = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
         arguments.json.write_text(json.dumps({**before, **figures}, indent=2) + "\n")  # what was not run again stays

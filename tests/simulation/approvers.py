@@ -76,7 +76,7 @@ class Phones:
         if body["type"] == "interactive":
             buttons = [button["reply"]["id"] for button in body["interactive"]["action"]["buttons"]]
             self.asked.append((body["to"], buttons))
-            if self.rng.random() < 0.6:  # not everybody answers
+            if self.rng.random() < 0.35:  # not everybody answers
                 self._tap(body["to"], self.rng.choice(buttons), self.rng.choice((0.2, 1.0, 4.0)))
 
     def morning(self) -> None:

@@ -29,16 +29,18 @@ def reliability() -> Iterator[str]:
     result, planted = json.loads(RESULT.read_text()), json.loads(SCOREBOARD.read_text())
     yield "# Reliability"
     yield "<!-- Generated from tests/simulation/result.json and planted/result.json: `make fix` writes it, a test compares. Do not edit. -->"
-    yield "\nEverything below runs on a laptop, without Docker and without AWS: `make sim`. The figures are those of the run that is"
-    yield f"committed (source `{result['commit']}`, Python {result['python']}).\n"
+    sweep, seeds = result["sweep"], result["simulation"]
+    yield "\nEverything below runs on a laptop, without Docker and without AWS: `make sim`. The figures are those of the runs that are"
+    yield f"committed: the sweep of source `{sweep['commit']}`, the seeds of `{seeds['commit']}`, for {seeds['seconds'] / 60:.0f} minutes on two shared"
+    yield f"cores, Python {seeds['python']}.\n"
     yield from _headline(result, planted)
     yield "\n## What must always hold\n"
     yield "| | |\n|---|---|"
     yield from (f"| {name} | {meaning} |" for name, meaning in INVARIANTS)
     yield "\nThey are judged from the tables, past the program and with arithmetic of their own (`tests/simulation/invariants.py`), against what"
     yield "the clients of the run were told."
-    yield from _sweep(result["sweep"])
-    yield from _simulation(result["simulation"])
+    yield from _sweep(sweep)
+    yield from _simulation(seeds)
     yield from _planted(planted)
     yield from _limits()
 

@@ -254,7 +254,7 @@ class Operator:
         pending = [row["requestId"] for row in self._rows("card-requests") if row["status"] == "pending"]
         cards = [row for row in self._rows("cards") if row["status"] != "cancelled"]
         draw = rng.random()
-        if pending and draw < 0.35:  # shares of what operators do
+        if pending and draw < 0.12:  # shares of what operators do
             request = rng.choice(pending)
             if rng.random() < 0.6:  # as above
                 await self._op(

@@ -262,7 +262,7 @@ class Run:
         waiting = [row["expiresAt"] for row in self.books.rows("pending-approvals") if row.get("status") == "pending"]
         dates = [datetime.fromisoformat(row["nextDueDate"]).timestamp() for row in self.books.rows("cards") if row["balance"]]
         due = [date for date in dates if date > self.cloud.epoch + 7_200]
-        if waiting and rng.random() < 0.7:  # mostly
+        if waiting and rng.random() < 0.9:  # mostly
             soonest = datetime.fromisoformat(min(waiting)).timestamp()
             self.cloud.shift += max(0.0, soonest - self.cloud.epoch - rng.uniform(0, 5))
         elif due and rng.random() < 0.4:  # often enough

@@ -16,7 +16,7 @@ from tazco.card_requests.model import (
     OwnerDisabled,
     RequestNotFound,
 )
-from tazco.card_requests.rules import refuse_second_card, refuse_unless_free
+from tazco.card_requests.rules import refuse_second_card, refuse_unless_free, refuse_unseen
 from tazco.card_requests.store import CARD_REQUESTS, named_by_id, request, requests_of
 from tazco.cards.commands import grant_card
 from tazco.cards.model import ApprovedBy, Card
@@ -71,6 +71,7 @@ async def request_card(command: RequestCard, work: Work) -> Decided:
     if owner is None:
         raise UserNotFound
     refuse_unless_free(cards, requests, work.policy.cooldown_days, work.now)
+    refuse_unseen(owner.active_card_id, owner.open_request_id, cards, requests)
     asked, event = _asked(command, owner, work)
     if owner.current_score < work.policy.auto_approve_threshold:
         work.add(CARD_REQUESTS, asked, event)
@@ -175,6 +176,7 @@ def _grantable(
     if not found.pending:
         raise AlreadyDecided(found.status)
     refuse_second_card(cards)
+    refuse_unseen(owner.active_card_id, None, cards, ())
     maximum = limit_of(owner.tier, policy)
     limit = maximum if command.limit is None else command.limit
     if limit > maximum:
