@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, cast
 from unittest.mock import patch
 
-from tazco.local.emulator import SERVICES
+from tazco.local.embedded import SERVICES
 from tazco.platform.aws import Call
 from tazco.platform.cloud import Cloud as Account
 from tazco.platform.codec import Item
@@ -90,7 +90,9 @@ def _plain_copy(value: Any) -> Any:
 @functools.cache
 def services() -> dict[str, Any]:
     """The service modules, with our clock, our ids and none of their threads."""
-    os.environ.update(SERVICES=SERVICES, PERSIST_STATE="0", S3_PERSIST="0", LOG_LEVEL="ERROR", DOCKER_HOST="unix:///nonexistent")
+    os.environ.update(
+        SERVICES=",".join(SERVICES), PERSIST_STATE="0", S3_PERSIST="0", LOG_LEVEL="ERROR", DOCKER_HOST="unix:///nonexistent"
+    )
     with patch.object(threading.Thread, "start", lambda _: None):  # they sweep by the wall clock
         found = {name: importlib.import_module(f"ministack.services.{module}") for name, module in MODULES.items()}
     ours = {"time": _Time(), "new_uuid": _new_uuid, "copy": types.SimpleNamespace(deepcopy=_plain_copy), "_now_epoch": _now}
