@@ -16,7 +16,7 @@ from tazco.card_requests.model import (
     RequestPending,
     RequestStatus,
 )
-from tazco.card_requests.rules import days_pending, free_again_at, refuse_unless_free, refuse_unseen, requires_attention
+from tazco.card_requests.rules import days_pending, free_again_at, refuse_unless_free, requires_attention
 from tazco.cards.model import Card, CardStatus
 from tazco.kernel.errors import Code
 from tazco.kernel.ids import CardId, CardRequestId, EcosystemId
@@ -119,14 +119,3 @@ def test_a_request_is_decided_once() -> None:
         assert refused.value.code is Code.REQUEST_ALREADY_PROCESSED
         with pytest.raises(AlreadyDecided):
             decided.approve(Money(5), CardId("card-2"), DecisionSource.ADMIN, "admin-002", NOW)
-
-
-def test_what_the_persons_row_names_and_the_lists_do_not_show_yet_stands_in_the_way() -> None:
-    """They are read side by side: a card granted in between was missed once, and a second one granted (seed 2046)."""
-    mine = request()
-    with pytest.raises(CardAlreadyHeld):
-        refuse_unseen(CardId("c-new"), None, (), ())
-    with pytest.raises(RequestPending):
-        refuse_unseen(None, CardRequestId("r-new"), (), (mine,))
-    refuse_unseen(None, mine.request_id, (), (mine,))
-    refuse_unseen(None, None, (), ())

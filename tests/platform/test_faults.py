@@ -12,6 +12,8 @@ from tazco.platform.jsontext import encode
 from tazco.platform.outbox import OUTBOX
 from tazco.platform.wire import Reply
 from tazco.transactions.store import TRANSACTIONS
+from tazco.users.store import USERS
+from tests.contract.seeds import amend
 from tests.platform.faults import COMMIT, Faulty, cancelled, error
 from tests.stage import Stage
 from tests.world import Person, World, open_world
@@ -173,3 +175,32 @@ async def test_two_identical_commands_of_which_one_reads_between_do_not_contradi
         replies = await asyncio.gather(*(somebody.post("/v1/cards/requests", {"productId": "p"}, key=key) for _ in range(4)))
         assert sorted(reply.status for reply in replies) == [200, 200, 200, 201]
     assert faulty.calls
+
+
+NOTHING_YET = Reply(200, {}, b'{"Items":[],"Count":0,"ScannedCount":0}')
+
+
+async def test_a_card_granted_between_two_reads_of_one_decision_is_not_missed(
+    shaky: World, faulty: Faulty, holder: tuple[Person, str]
+) -> None:
+    """Row and list are read side by side: the list was a moment older, and a second card was granted (found by simulation)."""
+    ada, _ = holder
+    faulty.strike("Query", NOTHING_YET)
+    refused = await ada.ask_for_card()
+    assert (refused.status, refused.code) == (409, "CARD_ALREADY_EXISTS")
+    assert sum(row["ecosystemId"]["S"] == ada.ecosystem_id for row in await shaky.rows(CARDS)) == 1
+
+
+async def test_a_request_made_between_two_reads_of_one_decision_is_not_missed(shaky: World, faulty: Faulty) -> None:
+    ben = await shaky.person(500)
+    first = (await ben.ask_for_card()).body["request"]["requestId"]
+    faulty.strike("Query", NOTHING_YET, NOTHING_YET)
+    refused = await ben.ask_for_card()
+    assert (refused.status, refused.code) == (409, "CARD_REQUEST_EXISTS")
+    assert refused.body["error"]["details"] == {"existingRequestId": first}
+
+
+async def test_a_card_that_nobody_has_any_more_stands_in_nobodys_way(shaky: World) -> None:
+    eve = await shaky.person(720)
+    await amend(shaky, USERS, (eve.ecosystem_id,), activeCardId="gone", openRequestId="gone")
+    assert (await eve.ask_for_card()).status == 201

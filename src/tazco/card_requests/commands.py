@@ -1,6 +1,6 @@
 """Asking for a card; approving and rejecting."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -15,12 +15,13 @@ from tazco.card_requests.model import (
     LimitExceedsPolicy,
     OwnerDisabled,
     RequestNotFound,
+    RequestPending,
 )
-from tazco.card_requests.rules import refuse_second_card, refuse_unless_free, refuse_unseen
+from tazco.card_requests.rules import refuse_second_card, refuse_unless_free
 from tazco.card_requests.store import CARD_REQUESTS, named_by_id, request, requests_of
 from tazco.cards.commands import grant_card
 from tazco.cards.model import ApprovedBy, Card
-from tazco.cards.store import cards_of
+from tazco.cards.store import card, cards_of
 from tazco.kernel.events import Event
 from tazco.kernel.ids import CardRequestId, EcosystemId
 from tazco.kernel.money import Money
@@ -71,7 +72,7 @@ async def request_card(command: RequestCard, work: Work) -> Decided:
     if owner is None:
         raise UserNotFound
     refuse_unless_free(cards, requests, work.policy.cooldown_days, work.now)
-    refuse_unseen(owner.active_card_id, owner.open_request_id, cards, requests)
+    await _refuse_unseen(owner, cards, requests, work)
     asked, event = _asked(command, owner, work)
     if owner.current_score < work.policy.auto_approve_threshold:
         work.add(CARD_REQUESTS, asked, event)
@@ -92,6 +93,22 @@ async def request_card(command: RequestCard, work: Work) -> Decided:
     work.add(CARD_REQUESTS, approved, event)
     work.change(USERS, owner, owner.holding(granted.card_id, None, work.now))
     return Decided(approved, owner, granted)
+
+
+async def _refuse_unseen(owner: User, cards: Iterable[Card], requests: Iterable[CardRequest], work: Work) -> None:
+    """Look up what the person's row names and the lists do not hold, and refuse as if they did.
+
+    Row and lists are read side by side, not in one instant: a card granted in between is in the row, whose version the commit requires, and
+    not in the list. What the row names and nobody has any more stands in nobody's way.
+    """
+    card_id, request_id = owner.active_card_id, owner.open_request_id
+    if card_id is not None and all(each.card_id != card_id for each in cards):
+        (granted,) = await work.read(card(owner.ecosystem_id, card_id))
+        refuse_second_card(() if granted is None else (granted,))
+    if request_id is not None and all(each.request_id != request_id for each in requests):
+        (asked,) = await work.read(request(owner.ecosystem_id, request_id))
+        if asked is not None and asked.pending:
+            raise RequestPending(request_id)
 
 
 def _asked(command: RequestCard, owner: User, work: Work) -> tuple[CardRequest, CardRequested]:
@@ -139,6 +156,7 @@ async def approve_request(command: ApproveRequest, work: Work) -> Decided:
         request(ecosystem_id, command.request_id), user(ecosystem_id), cards_of(ecosystem_id), tracker(command.request_id)
     )
     found, owner, limit = _grantable(command, found, owner, cards, work.policy)
+    await _refuse_unseen(owner, cards, (found,), work)
     granted = grant_card(
         work,
         owner,
@@ -176,7 +194,6 @@ def _grantable(
     if not found.pending:
         raise AlreadyDecided(found.status)
     refuse_second_card(cards)
-    refuse_unseen(owner.active_card_id, None, cards, ())
     maximum = limit_of(owner.tier, policy)
     limit = maximum if command.limit is None else command.limit
     if limit > maximum:

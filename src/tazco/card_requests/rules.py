@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from tazco.card_requests.model import CardAlreadyHeld, CardRequest, CoolingDown, RequestPending, RequestStatus
 from tazco.cards.model import Card
 from tazco.kernel.clock import days_elapsed, days_rounded_up
-from tazco.kernel.ids import CardId, CardRequestId
 
 
 def free_again_at(requests: Iterable[CardRequest], cooldown_days: int, now: datetime) -> datetime | None:
@@ -35,20 +34,6 @@ def refuse_second_card(cards: Iterable[Card]) -> None:
     """Refuse whoever has an active or suspended card."""
     if any(card.open for card in cards):
         raise CardAlreadyHeld
-
-
-def refuse_unseen(
-    card_id: CardId | None, request_id: CardRequestId | None, cards: Iterable[Card], requests: Iterable[CardRequest]
-) -> None:
-    """Refuse by what the person's row names and the lists do not hold.
-
-    Row and lists are read side by side, not in one instant: a card granted in between is in the row, whose version the commit requires, and
-    not in the list.
-    """
-    if card_id is not None and all(card.card_id != card_id for card in cards):
-        raise CardAlreadyHeld
-    if request_id is not None and all(each.request_id != request_id for each in requests):
-        raise RequestPending(request_id)
 
 
 def days_pending(created_at: datetime, now: datetime) -> int:
