@@ -13,7 +13,10 @@ from tazco.local.workspace import Workspace
 from tazco.platform.provision import Provisioned
 
 HOST: Final = "127.0.0.1"
-STAND_IN_PORT_PREFERRED: Final = 3010
+STAND_IN_PORTS_ABOVE: Final = 10
+"""The stand-in is at 3010 where the API is at 3000: two programmes that start at once on ports of their own do not race for one port."""
+
+PORT_MAX: Final = 65_535
 STAND_IN_URL_VARIABLE: Final = "TAZCO_STAND_IN_URL"
 THROW_AWAY: Final = {
     "TAZCO_WHATSAPP_META_PHONE_NUMBER_ID": "100000000000001",
@@ -49,7 +52,8 @@ class Programme:
         port = free_port(HOST, self.api_port)
         if port != self.api_port:
             self.notes.append(f"port {self.api_port} is taken, the API uses {port}")
-        api_url, stand_in_url = f"http://{HOST}:{port}", f"http://{HOST}:{free_port(HOST, STAND_IN_PORT_PREFERRED)}"
+        beside = min(port + STAND_IN_PORTS_ABOVE, PORT_MAX)
+        api_url, stand_in_url = f"http://{HOST}:{port}", f"http://{HOST}:{free_port(HOST, beside)}"
         variables = {**cloud, **self._variables(cloud_url, ids, port, stand_in_url)}
         stand_in_port = stand_in_url.rpartition(":")[2]
         options = ("--with-parent", "--port", stand_in_port, "--api-url", api_url)
