@@ -95,17 +95,18 @@ async def request_card(command: RequestCard, work: Work) -> Decided:
     return Decided(approved, owner, granted)
 
 
-async def _refuse_unseen(owner: User, cards: Iterable[Card], requests: Iterable[CardRequest], work: Work) -> None:
+async def _refuse_unseen(owner: User, cards: Iterable[Card], requests: Iterable[CardRequest] | None, work: Work) -> None:
     """Look up what the person's row names and the lists do not hold, and refuse as if they did.
 
     Row and lists are read side by side, not in one instant: a card granted in between is in the row, whose version the commit requires, and
     not in the list. What the row names and nobody has any more stands in nobody's way.
+    Without `requests` only cards count: an approval may be of the older of two requests.
     """
     card_id, request_id = owner.active_card_id, owner.open_request_id
     if card_id is not None and all(each.card_id != card_id for each in cards):
         (granted,) = await work.read(card(owner.ecosystem_id, card_id))
         refuse_second_card(() if granted is None else (granted,))
-    if request_id is not None and all(each.request_id != request_id for each in requests):
+    if requests is not None and request_id is not None and all(each.request_id != request_id for each in requests):
         (asked,) = await work.read(request(owner.ecosystem_id, request_id))
         if asked is not None and asked.pending:
             raise RequestPending(request_id)
@@ -156,7 +157,7 @@ async def approve_request(command: ApproveRequest, work: Work) -> Decided:
         request(ecosystem_id, command.request_id), user(ecosystem_id), cards_of(ecosystem_id), tracker(command.request_id)
     )
     found, owner, limit = _grantable(command, found, owner, cards, work.policy)
-    await _refuse_unseen(owner, cards, (found,), work)
+    await _refuse_unseen(owner, cards, None, work)
     granted = grant_card(
         work,
         owner,
